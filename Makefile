@@ -1,0 +1,70 @@
+# Everything a developer runs. A fresh machine needs Python 3.11 or later and make, nothing more.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The first of these that really starts: a version switcher may leave names that do not.
+PYTHON ?= $(or $(shell for p in python3.11 python3; do $$p -c '' 2>/dev/null && echo $$p && break; done),python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := $(wildcard sync adapters tests bench)
+
+# What the user may set: make demo ARGS="--seconds 10", make test ARGS="-k filter", BENCH=quick make bench
+ARGS ?=
+BENCH ?= full
+export BENCH
+
+.PHONY: help demo test lint format bench lock clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+$(STAMP): requirements.lock pyproject.toml
+	@v=$$($(PYTHON) -c 'import sys; sys.stdout.write("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none); \
+	  case $$v in 3.1[1-9] | 3.[2-9][0-9]) ;; *) echo "Python 3.11 or later is needed; $(PYTHON) is: $$v." \
+	    "Install one, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1 ;; esac
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## two nodes on this machine, call traffic beside admin changes, verified at the end
+	$(BIN)/admin-sync demo $(ARGS)
+
+test: $(STAMP) ## all tests, in random order, on all cores
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: $(STAMP) ## format, style, types, layers, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict $(CODE)
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+
+format: $(STAMP) ## bring the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Exit code 5 means that no benchmark was found, which is no failure of any.
+QUICK := --benchmark-max-time=0.1 --benchmark-min-rounds=3 --benchmark-warmup=off
+bench: $(STAMP) ## speed of the hot path (BENCH=quick for a short look)
+	@mkdir -p bench
+	$(BIN)/pytest bench/ -p no:xdist -p no:randomly --benchmark-only --benchmark-group-by=group \
+	  $(if $(filter quick,$(BENCH)),$(QUICK)) $(ARGS) || test $$? -eq 5
+
+# The pins move only when they must; UPGRADE=1 moves them all.
+UV := .make/uv/bin/uv
+$(UV):
+	$(PYTHON) -m venv .make/uv
+	.make/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+lock: $(UV) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(UV) pip compile --quiet --no-emit-index-url --generate-hashes --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove all that make has made
+	rm -rf $(VENV) .make build dist .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,80 @@
+"""Adapters: one package for each kind of database, behind the ports that `sync.ports` names.
+
+The rule it keeps: a database's driver is imported when its URL is opened, and only then. URLs:
+
+    sqlite:///relative/path  sqlite:////absolute/path
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import NoReturn, Protocol, cast
+from urllib.parse import urlsplit
+
+from sync.errors import UsageError
+from sync.ports import Site, Source, Target
+
+_ADAPTERS = {"sqlite": "adapters.sqlite"}
+_DIALECTS = {"sqlite": "sqlite"}
+_LATER = {"postgresql": "PostgreSQL", "postgres": "PostgreSQL", "informix": "Informix"}
+
+
+class _Adapter(Protocol):
+    """What an adapter's package offers."""
+
+    def open_site(self, url: str, *, password: str | None = None) -> Site: ...
+    def open_source(self, url: str, *, password: str | None = None) -> Source: ...
+    def open_target(self, url: str, *, password: str | None = None) -> Target: ...
+
+
+def open_site(url: str, *, password: str | None = None) -> Site:
+    """Connect to the administrative side of a database.
+
+    Raises `UsageError` where the URL names no known database, `DatabaseError` where it can not be reached.
+    """
+    return _adapter(url).open_site(url, password=password)
+
+
+def open_source(url: str, *, password: str | None = None) -> Source:
+    """Make a source; it connects when its `open` is called. Raises `UsageError` where the URL names no database."""
+    return _adapter(url).open_source(url, password=password)
+
+
+def open_target(url: str, *, password: str | None = None) -> Target:
+    """Make a target; it connects when its `open` is called. Raises `UsageError` where the URL names no database."""
+    return _adapter(url).open_target(url, password=password)
+
+
+def dialect_of(url: str) -> str:
+    """The sqlglot dialect of a URL's database. Raises `UsageError` where the URL names no known database."""
+    scheme = _scheme(url)
+    return _DIALECTS[scheme] if scheme in _DIALECTS else _unknown(scheme)
+
+
+def _adapter(url: str) -> _Adapter:
+    scheme = _scheme(url)
+    package = _ADAPTERS.get(scheme)
+    if package is None:
+        _unknown(scheme)
+    try:
+        return cast("_Adapter", importlib.import_module(package))
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the driver for {scheme} is not installed",
+            f"there is no Python module {error.name}",
+            f"Install it: pip install 'admin-sync[{scheme}]'",
+        ) from error
+
+
+def _scheme(url: str) -> str:
+    return urlsplit(url).scheme.partition("+")[0].lower()
+
+
+def _unknown(scheme: str) -> NoReturn:
+    # Only the scheme is shown: what follows might hold a password.
+    if scheme in _LATER:
+        raise UsageError(
+            f"{_LATER[scheme]} is not in this release", f"the URL begins with {scheme}:", "Use sqlite:///path"
+        )
+    known = ", ".join(f"{name}:///path" for name in _ADAPTERS)
+    raise UsageError("no adapter for this database URL", f"it begins with {scheme or 'no scheme'}", f"Use {known}")

@@ -1,0 +1,225 @@
+"""The state of a memory database: rows, checkpoints and history, and how a change alters them.
+
+The rule it keeps: a state that was given out is never changed, so that a crash is the return to an older one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sync.errors import DatabaseRefused, RoleError, RowRefused
+from sync.model.batch import Checkpoint
+from sync.model.change import ABSENT, Change, Op, Row, Value
+from sync.model.position import START, Position
+from sync.model.schema import TableSchema
+
+Rows = Mapping[Row, tuple[Row, ...]]
+"""The rows of a table by identity; several where the identity is not unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that a database holds at one moment."""
+
+    rows: Mapping[str, Rows]
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One transaction of the history; a mark is one without changes."""
+
+    position: Position
+    committed_at_us: int
+    changes: tuple[Change, ...]
+    mark: bool = False
+
+
+class MemoryDatabase:
+    """A database with a history, a durable state behind the visible one, and faults on demand."""
+
+    def __init__(
+        self, schemas: Iterable[TableSchema] = (), *, name: str = "memory", wall_us: Callable[[], int] = lambda: 0
+    ) -> None:
+        self.name = name
+        self.wall_us = wall_us
+        self.tables = {schema.name: schema for schema in schemas}
+        self.state = State({name: {} for name in self.tables})
+        self.durable = self.state
+        self.history: list[Committed] = []
+        self.confirmed = START
+        self.captured: Mapping[str, TableSchema] | None = None
+        self.guarded: Mapping[str, TableSchema] = {}
+        self.primary = ""
+        self.installed = False
+        self.installations = 0
+        self.fail_next: list[Exception] = []
+        """Errors that the next calls on the ports raise, one each."""
+        self._position = 0
+
+    def commit(self, changes: Iterable[Change]) -> Position:
+        """Run one transaction of an application: all of it or, where the guard refuses, nothing."""
+        changes = tuple(changes)
+        draft = Draft(self)
+        for change in changes:
+            self._guard(change, draft)
+            draft.change(change)
+        self.state = draft.state()
+        self.durable = self.state
+        return self.note(changes)
+
+    def note(self, changes: tuple[Change, ...], *, mark: bool = False) -> Position:
+        """Put a transaction, or a mark, into the history."""
+        self._position += 1
+        position = Position(self._position)
+        self.history.append(Committed(position, self.wall_us(), changes, mark))
+        return position
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows of a table, in key order."""
+        return ordered(self.tables[table], self.state.rows[table].values())
+
+    def crash(self) -> None:
+        """Lose everything that no flush has made durable."""
+        self.state = self.durable
+
+    def perhaps_fail(self) -> None:
+        """Raise the next of the errors that were asked for."""
+        if self.fail_next:
+            raise self.fail_next.pop(0)
+
+    def _guard(self, change: Change, draft: Draft) -> None:
+        schema = self.guarded.get(change.schema.name)
+        if schema is None:
+            return
+        before = draft.projected(change.schema, schema)
+        probe = Draft(self, draft.state())
+        probe.change(change)
+        if probe.projected(change.schema, schema) != before:
+            why = f"this server is the secondary; make the change on {self.primary}"
+            raise DatabaseRefused(f"could not write to {schema.name}", f"admin-sync: {why}", "")
+
+
+class Draft:
+    """A state in the making."""
+
+    def __init__(self, database: MemoryDatabase, state: State | None = None) -> None:
+        self._tables = database.tables
+        self._rows: dict[str, Rows] = dict((state or database.state).rows)
+        self._own: dict[str, dict[Row, tuple[Row, ...]]] = {}
+        self._checkpoints = dict((state or database.state).checkpoints)
+
+    def state(self) -> State:
+        """What it has come to; the draft may go on from there."""
+        self._own = {}
+        return State(dict(self._rows), dict(self._checkpoints))
+
+    def store(self, checkpoint: Checkpoint) -> None:
+        """Set the checkpoint of its origin."""
+        if checkpoint.epoch < max((stored.epoch for stored in self._checkpoints.values()), default=0):
+            raise RoleError("could not commit", f"epoch {checkpoint.epoch} is over", "See `admin-sync status`")
+        self._checkpoints[checkpoint.origin] = checkpoint
+
+    def change(self, change: Change) -> None:
+        """Do what one change says."""
+        schema = change.schema
+        key = change.key
+        unique = bool(schema.key) and None not in key
+        if change.op is Op.TRUNCATE:
+            self.truncate(schema)
+            return
+        if change.op is Op.DELETE or (change.op is not Op.INSERT and not unique):
+            self.delete(schema, key)
+        if change.op is not Op.DELETE:
+            self.put(schema, range(len(change.row)), change.row)
+
+    def delete(self, schema: TableSchema, key: Row) -> None:
+        """Delete all rows with this identity."""
+        table = self._table(schema)
+        rows = self._rows_of(table)
+        for identity in self._found(table, schema, key):
+            del rows[identity]
+
+    def put(self, schema: TableSchema, present: Sequence[int], values: Row) -> None:
+        """Add a row; where its key is unique, into the row that is there."""
+        table = self._table(schema)
+        rows = self._rows_of(table)
+        new = {schema.columns[index].name: value for index, value in zip(present, values, strict=True)}
+        key = tuple(new[name] for name in schema.key_names)
+        found = self._found(table, schema, key) if schema.key and None not in key else []
+        old: Row = rows.pop(found[0])[0] if found else (None,) * len(table.columns)
+        row = tuple(
+            kept if new.get(name, ABSENT) is ABSENT else new[name]
+            for name, kept in zip(table.column_names, old, strict=True)
+        )
+        identity = identity_of(table, row)
+        rows[identity] = (*rows.get(identity, ()), row)
+
+    def truncate(self, schema: TableSchema) -> None:
+        """Delete all rows."""
+        self._rows_of(self._table(schema)).clear()
+
+    def projected(self, table: TableSchema, schema: TableSchema) -> list[Row]:
+        """All rows of a table in the columns of another schema, in key order."""
+        return project(table, schema, self._rows[table.name].values())
+
+    def _rows_of(self, table: TableSchema) -> dict[Row, tuple[Row, ...]]:
+        """The table's rows, to be changed: no state that was given out shares them."""
+        if table.name not in self._own:
+            self._own[table.name] = self._rows[table.name] = dict(self._rows[table.name])
+        return self._own[table.name]
+
+    def _found(self, table: TableSchema, schema: TableSchema, key: Row) -> list[Row]:
+        """The table's own identities of the rows that the schema's key means."""
+        rows = self._rows[table.name]
+        if schema.key_names == table.key_names:
+            return [key] if key in rows else []
+        places = [table.column_names.index(name) for name in schema.key_names]
+        return [identity for identity, held in rows.items() if tuple(held[0][at] for at in places) == key]
+
+    def _table(self, schema: TableSchema) -> TableSchema:
+        table = self._tables.get(schema.name)
+        if table is None:
+            raise RowRefused(schema.name, "", "", "the table does not exist on this database", "Create it")
+        for name in schema.column_names:
+            if name not in table.column_names:
+                raise RowRefused(schema.name, "", name, "the column does not exist on this database", "Add it")
+        return table
+
+
+def identity_of(schema: TableSchema, row: Row) -> Row:
+    """The identity values of a row, in key order."""
+    return tuple(row[index] for index in schema.identity)
+
+
+def sort_key(key: Row) -> list[tuple[int, float | str | bytes]]:
+    """The order of keys: NULL, then numbers, then texts byte by byte, then bytes."""
+    return [_rank(value) for value in key]
+
+
+def between(schema: TableSchema, rows: Iterable[Row], after: Row | None, upto: Row | None) -> list[Row]:
+    """The rows of (after, upto], in the order given."""
+    low = None if after is None else sort_key(after)
+    high = None if upto is None else sort_key(upto)
+    keyed = ((sort_key(identity_of(schema, row)), row) for row in rows)
+    return [row for key, row in keyed if (low is None or key > low) and (high is None or key <= high)]
+
+
+def ordered(schema: TableSchema, held: Iterable[tuple[Row, ...]]) -> list[Row]:
+    """All rows, in key order."""
+    return sorted((row for rows in held for row in rows), key=lambda row: sort_key(identity_of(schema, row)))
+
+
+def project(table: TableSchema, schema: TableSchema, held: Iterable[tuple[Row, ...]]) -> list[Row]:
+    """All rows of a table in the columns of another schema, in that one's key order."""
+    places = [table.column_names.index(name) for name in schema.column_names]
+    return ordered(schema, ((tuple(row[at] for at in places),) for rows in held for row in rows))
+
+
+def _rank(value: Value) -> tuple[int, float | str | bytes]:
+    if isinstance(value, str):
+        return 2, value.encode()
+    if isinstance(value, bytes):
+        return 3, value
+    return (1, value) if isinstance(value, (int, float)) else (0, 0)

@@ -1,0 +1,177 @@
+"""A cut: the net effect of everything that the journal notes up to one moment, streamed in parts.
+
+The rule it keeps: journal and rows are read in one snapshot, and never more than two parts of it are in memory. A key
+whose row is there becomes an UPSERT of the whole row, one whose row is gone a DELETE. Where an identity is not unique
+(no key, or NULL inside it) the DELETE of all its rows comes first and the rows that are there now follow as INSERTs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, compress
+from sys import getsizeof
+
+from adapters.sqlite.catalog import Table, quote
+from adapters.sqlite.journal import key_columns, same_key
+from adapters.sqlite.schema import JOURNAL
+from sync.model.batch import Transaction
+from sync.model.change import ABSENT, Block, Columns, Op, Value
+from sync.model.position import Position
+from sync.model.schema import Kind, TableSchema
+
+_SLICE_ROWS = 1024
+_SLICE_ROWS_FIRST = 32
+_SLICE_BYTES = 1 << 20
+_NUMBERS = {Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT, Kind.BOOL}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one part of a transaction."""
+
+    rows_max: int = 20_000
+    bytes_max: int = 4 << 20
+    """Of the values as Python holds them; a part may exceed it by one row or by about a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The statements that read one captured table's share of a cut.
+
+    Each takes (after, upto) and gives rows of the captured columns, `unique` with the journal's key behind them.
+    """
+
+    schema: TableSchema
+    number: int
+    unique: str
+    """Keys without NULL, joined to their rows; "" where the table has no key."""
+    gone: str
+    """Identities that may stand for several rows; "" where the table has none."""
+    present: str
+    """The rows of these identities."""
+    sized: tuple[int, ...]
+    """Columns whose values may be long."""
+    probe: int
+    """A column that is never NULL in a row that is there."""
+
+
+def plan(table: Table, captured: TableSchema, number: int) -> Plan:
+    """Build the statements for one table."""
+    key = captured.key_names
+    journal = key_columns(len(key))
+    never_null = [name for name in key if captured.key and not table.is_nullable(name)]
+    sized = tuple(at for at, column in enumerate(captured.columns) if column.type.kind not in _NUMBERS)
+    columns = ", ".join(f"t.{quote(name)}" for name in captured.column_names)
+    keys = ", ".join(f"j.{name}" for name in journal)
+    pairs = {f"t.{quote(name)}": f"j.{mine}" for name, mine in zip(key, journal, strict=True)}
+    collations = table.collations_of(key)
+    complete = " AND ".join(f"{name} IS NOT NULL" for name in journal)
+    partial = " OR ".join(f"{name} IS NULL" for name in journal) if captured.key else "1"
+
+    def noted(condition: str) -> str:
+        # `tbl` last: the range of seq finds the rows, and no index on tbl slows the triggers down.
+        return (
+            f"(SELECT DISTINCT {', '.join(journal)} FROM {JOURNAL}"
+            f" WHERE seq > ? AND seq <= ? AND tbl = {number} AND ({condition})) AS j"
+        )
+
+    unique = ""
+    if captured.key:
+        on = same_key(pairs, collations, nulls=False)
+        unique = f"SELECT {columns}, {keys} FROM {noted(complete)} LEFT JOIN {quote(table.name)} AS t ON {on}"
+    gone = present = ""
+    if not captured.key or len(never_null) < len(key):
+        on = same_key(pairs, collations, nulls=True)
+        gone = f"SELECT {keys} FROM {noted(partial)}"
+        present = f"SELECT {columns} FROM {noted(partial)} JOIN {quote(table.name)} AS t ON {on}"
+    return Plan(captured, number, unique, gone, present, sized, captured.identity[0])
+
+
+class Parts:
+    """Gathers rows into blocks, and blocks into the parts of one transaction."""
+
+    def __init__(self, position: Position, committed_at_us: int, limits: Limits) -> None:
+        self._empty = Transaction(position, committed_at_us, (), last=False)
+        self._limits = limits
+        self._blocks: dict[str, tuple[TableSchema, list[bytes], list[list[Value]], int]] = {}
+        self._rows = 0
+        self._bytes = 0
+        self._ordinal = 0
+        self._part = 0
+
+    def stream(self, connection: sqlite3.Connection, plans: Sequence[Plan], after: int) -> Iterator[Transaction]:
+        """Give all parts of the cut (after, position] but the last."""
+        span = (after, self._empty.position)
+        for each in plans:
+            for statement, ops in ((each.unique, None), (each.gone, Op.DELETE), (each.present, Op.INSERT)):
+                if statement:
+                    cursor = connection.execute(statement, span)
+                    for rows in self._slices(cursor):
+                        self._take(each, rows, ops)
+                        if self._rows >= self._limits.rows_max or self._bytes >= self._limits.bytes_max:
+                            yield self.part()
+
+    def part(self) -> Transaction:
+        """Give what is gathered as the next part, and begin another."""
+        blocks = []
+        for schema, ops, columns, first in self._blocks.values():
+            joined = b"".join(ops)
+            blocks.append(Block(schema, joined, tuple(columns), range(first, first + len(joined))))
+        made = replace(self._empty, blocks=tuple(blocks), part=self._part)
+        self._blocks = {}
+        self._rows = self._bytes = 0
+        self._part += 1
+        return made
+
+    def _slices(self, cursor: sqlite3.Cursor) -> Iterator[list[tuple[Value, ...]]]:
+        """Fetch in slices that grow and shrink with the size of the rows met so far."""
+        size = _SLICE_ROWS_FIRST
+        while rows := cursor.fetchmany(min(size, self._limits.rows_max - self._rows)):
+            before = self._bytes
+            yield rows
+            row_bytes = max(self._bytes - before, 0) // len(rows) + 1
+            size = max(1, min(_SLICE_ROWS, _SLICE_BYTES // row_bytes, size * 8))
+
+    def _take(self, each: Plan, rows: list[tuple[Value, ...]], op: Op | None) -> None:
+        """Add one slice; without an operation given, each row's key stands behind its columns."""
+        width = len(each.schema.columns)
+        if op is Op.INSERT:
+            self._add(each, bytes((op,)) * len(rows), tuple(map(list, zip(*rows, strict=True))))
+        elif op is Op.DELETE:
+            self._add(each, bytes((op,)) * len(rows), _deleted(each.schema, list(map(list, zip(*rows, strict=True)))))
+        else:
+            columns = list(map(list, zip(*rows, strict=True)))
+            probe = columns[each.probe]
+            if None in probe:
+                gone = [value is None for value in probe]
+                keys = [list(compress(column, gone)) for column in columns[width:]]
+                self._add(each, bytes((Op.DELETE,)) * len(keys[0]), _deleted(each.schema, keys))
+                there = [value is not None for value in probe]
+                columns = [list(compress(column, there)) for column in columns[:width]]
+            self._add(each, bytes((Op.UPSERT,)) * len(columns[0]), tuple(columns[:width]))
+
+    def _add(self, each: Plan, ops: bytes, columns: Columns) -> None:
+        if not ops:
+            return
+        found = self._blocks.get(each.schema.name)
+        if found is None:
+            self._blocks[each.schema.name] = (each.schema, [ops], list(columns), self._ordinal)
+        else:
+            found[1].append(ops)
+            for mine, more in zip(found[2], columns, strict=True):
+                mine.extend(more)
+        self._ordinal += len(ops)
+        self._rows += len(ops)
+        self._bytes += sum(map(getsizeof, chain.from_iterable(map(columns.__getitem__, each.sized)))) + 64 * len(ops)
+
+
+def _deleted(schema: TableSchema, keys: Sequence[list[Value]]) -> Columns:
+    """Columns of deletes: the identity, and nothing known of the rest."""
+    absent: list[Value] = [ABSENT] * len(keys[0])
+    columns = [absent] * len(schema.columns)
+    for at, values in zip(schema.identity, keys, strict=True):
+        columns[at] = values
+    # Columns of a block are extended in place, so no two may be one list.
+    return tuple(list(column) if column is absent else column for column in columns)

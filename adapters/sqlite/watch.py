@@ -1,0 +1,59 @@
+"""Noticing commits: SQLite tells nobody, but a connection can ask cheaply whether another one has committed.
+
+The rule it keeps: a commit is never overlooked (the version is noted before a snapshot is taken, so at worst the same
+news is looked at twice), and waiting costs next to nothing: one pragma each few milliseconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+
+_POLL_S = 0.003
+
+
+class Watch:
+    """Waits for commits of other connections."""
+
+    def __init__(
+        self, *, monotonic: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._monotonic = monotonic
+        self._pause = pause
+        self._version = -1
+        self._woken = False
+
+    def forget(self) -> None:
+        """Look at the next opportunity, whatever happened before: the connection is a new one."""
+        self._version = -1
+
+    def seen(self, connection: sqlite3.Connection) -> None:
+        """Note that everything committed until now will be looked at next."""
+        self._version = _version(connection)
+
+    def wake(self) -> None:
+        """Let a running wait, or else the next one, return soon."""
+        # Assigning a flag is atomic, and a wait looks at it each few milliseconds anyway.
+        self._woken = True
+
+    def wait(self, connection: sqlite3.Connection, timeout_s: float, has_news: Callable[[], bool]) -> bool:
+        """Whether there is news before the timeout or `wake`; `has_news` is only asked after a commit."""
+        deadline = self._monotonic() + timeout_s
+        while True:
+            version = _version(connection)
+            if version != self._version:
+                self._version = version
+                if has_news():
+                    return True
+            if self._woken:
+                self._woken = False
+                return False
+            left = deadline - self._monotonic()
+            if left <= 0:
+                return False
+            self._pause(min(_POLL_S, left))
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])

@@ -1,0 +1,1 @@
+"""One process: its lifecycle, which half runs, and the control actions."""

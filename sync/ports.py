@@ -1,0 +1,305 @@
+"""The ports: what the engine asks of databases, disks and clocks, as narrow protocols with their contracts.
+
+Adapters are plain synchronous code used from one thread each (`Source.wake` excepted); the shells give every open
+adapter its own worker thread. Whatever an adapter raises is an error of `sync.errors`: `DatabaseBusy` where the same
+call is worth trying again, `DatabaseRefused` or `RowRefused` where a person must act. After an error a source or a
+target is closed by its owner and opened anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from sync.model.batch import Checkpoint, ChunkRequest, Encoded, Transaction
+from sync.model.catalog import Finding, TableFacts
+from sync.model.change import Change, Columns, Row
+from sync.model.notice import Notice
+from sync.model.position import Position
+from sync.model.schema import TableSchema
+from sync.model.writes import Writes
+
+
+class Clock(Protocol):
+    """Time. Monotonic seconds order and measure; the wall clock is only shown."""
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment; never goes back."""
+        ...
+
+    def wall_us(self) -> int:
+        """Microseconds since 1970 UTC; may jump."""
+        ...
+
+
+class Observer(Protocol):
+    """Takes notices; must return fast and must not raise. Called from any thread."""
+
+    def notice(self, notice: Notice) -> None:
+        """Take one notice."""
+        ...
+
+
+class Site(Protocol):
+    """The administrative side of a database: its catalog, and what Admin-Sync installs in it.
+
+    `captured` always means the filtered schemas (without local columns) by table name.
+    """
+
+    def catalog(self) -> Sequence[TableFacts]:
+        """Every table, view and synonym, except what Admin-Sync itself installed; sorted by name."""
+        ...
+
+    def preflight(self, captured: Mapping[str, TableSchema]) -> Sequence[Finding]:
+        """Check rights, logging, modes and what is installed already; the order is the order of importance."""
+        ...
+
+    def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
+        """Give the SQL that `install_capture` would run now."""
+        ...
+
+    def install_capture(self, captured: Mapping[str, TableSchema]) -> None:
+        """Install what capture needs for exactly these tables; idempotent, atomic; removes what no longer belongs.
+
+        A new installation gives the source a new origin; installing again keeps it, and keeps unconfirmed changes.
+        """
+        ...
+
+    def guard_statements(self, captured: Mapping[str, TableSchema], primary: str) -> Sequence[str]:
+        """Give the SQL that `install_guard` would run now."""
+        ...
+
+    def install_guard(self, captured: Mapping[str, TableSchema], primary: str) -> None:
+        """Install checkpoint and write guard on a secondary; local writes then fail, naming the node `primary`."""
+        ...
+
+    def uninstall_statements(self) -> Sequence[str]:
+        """Give the SQL that `uninstall` would run now."""
+        ...
+
+    def uninstall(self) -> None:
+        """Remove everything that Admin-Sync ever installed, whatever the role; idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Release the connection."""
+        ...
+
+
+class Source(Protocol):
+    """Delivers the committed changes of the captured tables, in commit order, never part of a transaction.
+
+    What `read` gave stays available after a crash until `confirm` covers it. Reading again may give different
+    boundaries and later row states, never a lost change, and never a position at or below a confirmed one.
+    """
+
+    @property
+    def origin(self) -> str:
+        """Name of the history that the positions belong to. Known before `open`: the first ask connects, or raises."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """`log`, `journal` or `compare`."""
+        ...
+
+    def open(self, captured: Mapping[str, TableSchema], after: Position) -> None:
+        """Connect and check that what is installed fits; start behind `after`, the last position in the spool.
+
+        Raises `PositionLost` where that is not possible, `DatabaseRefused` where the installation does not fit.
+        All positions given from now on are greater than `after`, and than every one that an earlier, crashed
+        incarnation of this source can have given.
+        """
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Block until something new may have been committed (True), or until the timeout or `wake` (False)."""
+        ...
+
+    def wake(self) -> None:
+        """Make a running `wait` return soon. The one call that any thread may make."""
+        ...
+
+    def read(self, chunk: ChunkRequest | None = None) -> Iterator[Transaction]:
+        """Give what was committed since the last read; nothing where there is nothing new.
+
+        The iterator must be used up or closed before any other call. Where a chunk is asked for, at least one
+        transaction comes, and the last part of the last one carries the chunk: the rows of that range exactly as of
+        its position, unfiltered, in key order, with the request's purpose, `count` set and `digest` empty. Memory
+        stays bounded: large transactions come in parts of about `part_rows_max` rows.
+        """
+        ...
+
+    def confirm(self, position: Position) -> None:
+        """Allow the source to forget everything up to `position`; it is durable elsewhere."""
+        ...
+
+    def close(self) -> None:
+        """Release the connection; safe at any time, also twice."""
+        ...
+
+
+class Target(Protocol):
+    """Applies net effects and the checkpoint in one transaction, past the write guard.
+
+    begin, then any of write, write_ordered and read_range, then commit or rollback. Between `begin` and `commit`
+    nothing is visible to other sessions.
+    """
+
+    def open(self) -> None:
+        """Connect; `DatabaseRefused` where the checkpoint table was not installed."""
+        ...
+
+    def tables(self) -> Mapping[str, TableSchema]:
+        """The target's own tables as its catalog has them now (stored columns only)."""
+        ...
+
+    def checkpoint(self, origin: str) -> Checkpoint | None:
+        """The progress stored for this origin; None where nothing of it was ever applied."""
+        ...
+
+    def epoch(self) -> int:
+        """The highest epoch that any checkpoint holds; 0 where there is none."""
+        ...
+
+    def begin(self) -> None:
+        """Open a transaction that can write."""
+        ...
+
+    def write(self, writes: Sequence[Writes]) -> int:
+        """Write net effects set-wise; gives the number of repairs (other forms that had to be used).
+
+        Raises `RowRefused` naming table, key and column where one row can not be written.
+        """
+        ...
+
+    def write_ordered(self, changes: Iterable[Change]) -> int:
+        """Write row by row in the given order: the slow path when the set form was refused; gives the repairs."""
+        ...
+
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+        """Rows of a key range (exclusive `after`, inclusive `upto`), the schema's columns only, in key order."""
+        ...
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Store the checkpoint and commit, atomically. Visible afterwards, durable after the next `flush`.
+
+        Raises `RoleError` where a higher epoch is stored already.
+        """
+        ...
+
+    def rollback(self) -> None:
+        """Undo everything since `begin`; safe without one."""
+        ...
+
+    def flush(self) -> None:
+        """Return when all that was committed before is durable."""
+        ...
+
+    def close(self) -> None:
+        """Release the connection; safe at any time, also twice."""
+        ...
+
+
+class Spool(Protocol):
+    """The durable log of encoded batches, in position order."""
+
+    @property
+    def oldest(self) -> Position:
+        """Everything after this position can still be read: a reader at or above it misses nothing."""
+        ...
+
+    @property
+    def newest(self) -> Position:
+        """Position of the last complete transaction appended (0 where there never was one)."""
+        ...
+
+    @property
+    def durable(self) -> Position:
+        """Position up to which everything is on disk."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        ...
+
+    def append(self, encoded: Encoded) -> None:
+        """Append; readers see it at once. Raises `SpoolFull` before anything is written."""
+        ...
+
+    def sync(self) -> Position:
+        """Make all that was appended durable; gives the new `durable`. May run on another thread than append."""
+        ...
+
+    def read(self, after: Position) -> SpoolReader:
+        """Open a reader that gives every batch with a position above `after`."""
+        ...
+
+    def release(self, position: Position) -> None:
+        """Allow to forget batches up to `position`: every peer made them durable."""
+        ...
+
+
+class SpoolReader(Protocol):
+    """A cursor in the spool. Used by one thread, beside a writer."""
+
+    def next(self) -> Encoded | None:
+        """Give the next batch; None where there is none yet."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the open segment."""
+        ...
+
+
+class AppendFile(Protocol):
+    """A file open for appending."""
+
+    def write(self, piece: bytes) -> None:
+        """Append all of it or raise OSError."""
+        ...
+
+    def sync(self) -> None:
+        """Make the file's content durable."""
+        ...
+
+    def close(self) -> None:
+        """Close without syncing."""
+        ...
+
+
+class Disk(Protocol):
+    """One flat directory. Names contain no separators. Errors are OSError, as the operating system gives them."""
+
+    def names(self) -> list[str]:
+        """All file names, sorted."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Bytes in the file."""
+        ...
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; shorter at the end of the file."""
+        ...
+
+    def append(self, name: str) -> AppendFile:
+        """Open for appending, creating it."""
+        ...
+
+    def truncate(self, name: str, size: int) -> None:
+        """Cut to `size` bytes, durably."""
+        ...
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a whole file atomically and durably: after a crash it is the old or the new one."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete; no error where it is missing."""
+        ...
+
+    def sync(self) -> None:
+        """Make creations and removals durable."""
+        ...

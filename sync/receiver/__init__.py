@@ -1,0 +1,1 @@
+"""The secondary's half of the road: receive and guard, apply, answer chunks."""

@@ -1,0 +1,196 @@
+"""The applier: encoded batches in, one target transaction out, checkpoint inside.
+
+The rule it keeps: whatever arrives, and however often, the target moves from one transaction boundary of the source to
+a later one, or not at all. It runs on the target's thread; the receiver feeds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sync.core.net import net
+from sync.errors import ProtocolError, RowRefused
+from sync.model.batch import Batch, Checkpoint, ChunkResult
+from sync.model.change import Block, Change
+from sync.model.notice import Applied, DuplicateSkipped
+from sync.model.position import START, Position
+from sync.ports import Clock, Observer, Target
+from sync.receiver.chunks import settle
+from sync.receiver.guard import Guard
+from sync.wire.codec import Codec
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one call applied."""
+
+    applied: Position
+    results: list[ChunkResult] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Applier:
+    """Applies the batches of one session. A new session gets a new applier, or `restart`."""
+
+    target: Target
+    codec: Codec
+    guard: Guard
+    observer: Observer
+    clock: Clock
+    witness: Callable[[Batch], None] | None = None
+    """Sees every applied batch (`tail`); None costs nothing."""
+    _origin: str = ""
+    _epoch: int = 0
+    _position: Position = START
+    _next_part: int = 0
+    """Above 0 while a large transaction is held open in the target."""
+    _open_changes: int = 0
+    _open_wire: int = 0
+
+    def restart(self, origin: str, epoch: int) -> Checkpoint | None:
+        """Begin a session: forget what was half done, give the checkpoint to resume from."""
+        self.target.rollback()
+        self._next_part = 0
+        self._origin, self._epoch = origin, epoch
+        checkpoint = self.target.checkpoint(origin)
+        self._position = checkpoint.position if checkpoint else START
+        return checkpoint
+
+    @property
+    def mid_transaction(self) -> bool:
+        """Whether a large transaction is held open: after an error only a new session can repeat its parts."""
+        return self._next_part > 0
+
+    def apply(self, payloads: Sequence[bytes]) -> Outcome:
+        """Apply batches in order, whole ones together; raises and leaves nothing of the failed group behind.
+
+        After an error the same payloads may be given again, unless `mid_transaction` was true.
+        """
+        outcome = Outcome(self._position)
+        group: list[tuple[Batch, int]] = []
+        try:
+            for payload in payloads:
+                batch = self.codec.decode(payload)
+                self.guard.check(batch, self._origin, self._epoch)
+                whole = batch.last and batch.part == 0
+                if not whole:
+                    self._apply_group(group, outcome)
+                    self._apply_part(batch, len(payload), outcome)
+                    continue
+                group.append((batch, len(payload)))
+                if batch.chunks:
+                    # A chunk states rows as of its own position: nothing later may be written before it is settled.
+                    self._apply_group(group, outcome)
+            self._apply_group(group, outcome)
+        except BaseException:
+            self.target.rollback()
+            self._next_part = 0
+            raise
+        outcome.applied = self._position
+        return outcome
+
+    def _apply_group(self, group: list[tuple[Batch, int]], outcome: Outcome) -> None:
+        fresh = [(self._trim(batch), size) for batch, size in group if batch.position > self._position]
+        stale = [batch for batch, _ in group if batch.position <= self._position]
+        group.clear()
+        for batch in stale:
+            self.observer.notice(DuplicateSkipped(len(batch.commits), batch.position))
+        if not fresh:
+            return
+        try:
+            self._write([batch for batch, _ in fresh], outcome, sum(size for _, size in fresh))
+        except RowRefused:
+            if len(fresh) == 1:
+                raise
+            # One batch at a time: what precedes the refused row is applied, and the error names one batch.
+            self.target.rollback()
+            for batch, size in fresh:
+                self._write([batch], outcome, size)
+
+    def _write(self, batches: Sequence[Batch], outcome: Outcome, wire_bytes: int) -> None:
+        self.target.begin()
+        repairs = self._write_changes(batches)
+        results = [settle(chunk, self.target, self.guard.rules) for batch in batches for chunk in batch.chunks]
+        last = batches[-1]
+        self._commit(last)
+        outcome.results.extend(results)
+        changes = sum(batch.change_count for batch in batches)
+        self._tell(batches, changes, sum(len(b.commits) for b in batches), wire_bytes, repairs)
+
+    def _write_changes(self, batches: Sequence[Batch]) -> int:
+        blocks = [block for batch in batches for block in batch.blocks]
+        if not blocks:
+            return 0
+        try:
+            return self.target.write(net(blocks))
+        except RowRefused:
+            # The set form was refused; in source order every intermediate state is one that the source had too.
+            self.target.rollback()
+            self.target.begin()
+            return 1 + self.target.write_ordered(change for batch in batches for change in _in_order(batch.blocks))
+
+    def _apply_part(self, batch: Batch, wire_bytes: int, outcome: Outcome) -> None:
+        if batch.position <= self._position:
+            if batch.last:
+                self.observer.notice(DuplicateSkipped(1, batch.position))
+            return
+        if batch.part != self._next_part:
+            what = "a part of a large transaction is missing"
+            raise ProtocolError(what, f"part {batch.part} instead of {self._next_part}", "The session starts again.")
+        if batch.part == 0:
+            self.target.begin()
+            self._open_changes = self._open_wire = 0
+        self.target.write(net(batch.blocks))
+        self._open_changes += batch.change_count
+        self._open_wire += wire_bytes
+        self._next_part += 1
+        if not batch.last:
+            if self.witness is not None:
+                self.witness(batch)
+            return
+        results = [settle(chunk, self.target, self.guard.rules) for chunk in batch.chunks]
+        self._commit(batch)
+        self._next_part = 0
+        outcome.results.extend(results)
+        self._tell([batch], self._open_changes, 1, self._open_wire, 0)
+
+    def _commit(self, last: Batch) -> None:
+        self.target.commit(Checkpoint(last.origin, self._epoch, last.position))
+        self._position = last.position
+
+    def _tell(self, batches: Sequence[Batch], changes: int, transactions: int, wire_bytes: int, repairs: int) -> None:
+        last = batches[-1].commits[-1]
+        tables = tuple(dict.fromkeys(block.schema.name for batch in batches for block in batch.blocks))
+        now_us = self.clock.wall_us()
+        notice = Applied(
+            last.position, transactions, changes, wire_bytes, last.committed_at_us, now_us, repairs, tables
+        )
+        self.observer.notice(notice)
+        if self.witness is not None:
+            for batch in batches:
+                self.witness(batch)
+
+    def _trim(self, batch: Batch) -> Batch:
+        """Take out what the checkpoint covers: an insert into a table without key would not be idempotent."""
+        return trim(batch, self._position)
+
+
+def trim(batch: Batch, position: Position) -> Batch:
+    """Give the batch without its transactions up to `position`."""
+    covered = [commit for commit in batch.commits if commit.position <= position]
+    if not covered:
+        return batch
+    start = covered[-1].end
+    blocks = []
+    for block in batch.blocks:
+        first = next((i for i, ordinal in enumerate(block.ordinals) if ordinal >= start), len(block))
+        if first < len(block):
+            columns = tuple(column[first:] for column in block.columns)
+            blocks.append(Block(block.schema, block.ops[first:], columns, block.ordinals[first:]))
+    commits = batch.commits[len(covered) :]
+    return Batch(batch.origin, batch.epoch, commits, tuple(blocks), batch.chunks, batch.marks)
+
+
+def _in_order(blocks: Sequence[Block]) -> list[Change]:
+    return sorted((change for block in blocks for change in block.changes()), key=lambda change: change.ordinal)

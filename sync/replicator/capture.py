@@ -1,0 +1,146 @@
+"""Capture: source to filter to batcher to codec to spool, one step at a time on the source's thread.
+
+The rule it keeps: the source forgets only what the spool has synced, and a transaction is in the spool whole or not
+at all. Whatever fails, the owner closes, opens anew behind the last whole transaction, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sync.core.batcher import Batcher
+from sync.core.digest import digest
+from sync.core.filter import Filter
+from sync.errors import AdminSyncError, PositionLost, SpoolCorrupt, SpoolError
+from sync.model.batch import Batch, Chunk, ChunkRequest, Encoded, Purpose, Transaction
+from sync.model.change import Block, Columns
+from sync.model.notice import CallDataRefused, Captured, RowsBlocked, Warned
+from sync.model.position import START, Position
+from sync.model.schema import TableSchema
+from sync.ports import Observer, Source
+from sync.replicator.wall import Wall
+from sync.spool.log import SegmentedSpool
+from sync.wire.codec import Codec
+
+
+@dataclass(slots=True)
+class Capture:
+    """The synchronous machine; it owns the source while open. Not for use from two threads."""
+
+    source: Source
+    rows: Filter
+    survey: Callable[[], Mapping[str, TableSchema]]
+    """Asks the database which tables there are, and the filter which of them to capture."""
+    codec: Codec
+    spool: SegmentedSpool
+    observer: Observer
+    wall: Wall
+    epoch: int
+    batch_bytes_max: int
+    appended: Callable[[Batch], None] = lambda _: None
+    """Called after each append: wakes the sender."""
+    lost: Callable[[str], None] = lambda _: None
+    """Called when history was lost: all tables must be copied again."""
+    captured: Mapping[str, TableSchema] = field(default_factory=dict)
+    _batcher: Batcher | None = None
+    _confirmed: Position = START
+
+    def open(self) -> None:
+        """Open the source behind what the spool holds whole."""
+        self._mend_spool()
+        self.captured = self.survey()
+        try:
+            self.source.open(self.captured, self.spool.newest)
+        except PositionLost as error:
+            self.restart(Position(max(error.resume, self.spool.newest)), str(error))
+        self._batcher = Batcher(self.source.origin, self.epoch, self.batch_bytes_max)
+
+    def restart(self, after: Position, reason: str) -> None:
+        """Give up what the spool holds, go on after `after`, and have all tables copied: nothing is missed silently."""
+        self.source.close()
+        self.observer.notice(Warned(f"copying all tables again: {reason}"))
+        self.spool.restart(after)
+        self.source.open(self.captured, after)
+        self.lost(reason)
+
+    def _mend_spool(self) -> None:
+        try:
+            self.spool.abandon()
+        except SpoolError:
+            try:
+                self.spool.open()
+            except SpoolCorrupt as error:
+                self.observer.notice(Warned(str(error)))
+                # Empty and behind the source's confirmed position: the source will say what that means.
+                self.spool.restart(START)
+
+    def close(self) -> None:
+        """Close the source; what it gave and the spool did not complete is cut away at the next open."""
+        self._batcher = None
+        self.source.close()
+
+    def step(self, request: ChunkRequest | None = None) -> Chunk | None:
+        """Move everything that is committed now into the spool; gives the chunk that was asked for, as spooled."""
+        spooled: Chunk | None = None
+        transactions = self.source.read(request)
+        for transaction in transactions:
+            filtered = self._filter(transaction)
+            if filtered.chunks:
+                spooled = filtered.chunks[-1]
+            for batch in self._open_batcher.add(filtered):
+                self._append(batch)
+        rest = self._open_batcher.flush()
+        if rest is not None:
+            self._append(rest)
+        return spooled
+
+    def confirm(self) -> None:
+        """Tell the source what is durable in the spool."""
+        durable = self.spool.durable
+        if durable > self._confirmed:
+            self.source.confirm(durable)
+            self._confirmed = durable
+
+    @property
+    def _open_batcher(self) -> Batcher:
+        if self._batcher is None:
+            what = "capture was used while closed"
+            raise AdminSyncError(what)
+        return self._batcher
+
+    def _filter(self, transaction: Transaction) -> Transaction:
+        blocks: list[Block] = []
+        for block in transaction.blocks:
+            kept, blocked = self.rows.judge(block)
+            if kept is not None:
+                blocks.append(kept)
+            if blocked:
+                self.observer.notice(RowsBlocked(block.schema.name, blocked))
+        chunks = tuple(self._finish_chunk(chunk) for chunk in transaction.chunks)
+        return replace(transaction, blocks=tuple(blocks), chunks=chunks)
+
+    def _finish_chunk(self, chunk: Chunk) -> Chunk:
+        columns = in_scope(self.rows, chunk.schema, chunk.columns)
+        count = len(columns[0])
+        sent: Columns = tuple([] for _ in columns) if chunk.purpose is Purpose.DIGEST else columns
+        return replace(chunk, columns=sent, count=count, digest=digest(chunk.schema, columns))
+
+    def _append(self, batch: Batch) -> None:
+        encoded: Encoded = self.codec.encode(batch)
+        violation = self.wall.check(encoded.payload)
+        if violation is not None:
+            self.observer.notice(CallDataRefused("outbound", *violation))
+            what = f"stopped {violation[0]} from leaving this server"
+            raise AdminSyncError(what, violation[2], "This is a defect; please report it.")
+        self.spool.append(encoded)
+        self.observer.notice(Captured(encoded, tuple(block.schema.name for block in batch.blocks)))
+        self.appended(batch)
+
+
+def in_scope(rows: Filter, schema: TableSchema, columns: Columns) -> Columns:
+    """Keep the rows of a key range that the row rules replicate."""
+    scope = rows.columns_in_scope(schema, columns)
+    if all(scope):
+        return columns
+    return tuple([value for value, kept in zip(column, scope, strict=True) if kept] for column in columns)

@@ -1,0 +1,144 @@
+"""The desk: snapshot and verify runs in their order, one at a time, surviving restarts.
+
+Everything here happens on the capture thread, so there is nothing to lock; other threads post calls to that thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from sync.model.batch import Chunk, ChunkRequest, ChunkResult
+from sync.model.notice import ChunkCompared, SnapshotMoved, Warned
+from sync.ports import Clock, Observer
+from sync.replicator.runs import Run
+
+SAVE_INTERVAL_S = 1.0
+QUEUE_MAX = 16
+Report = dict[str, object]
+
+
+@dataclass(slots=True)
+class Desk:
+    """Holds the current run and those that wait. `store` writes the state durably; `restore` reads it."""
+
+    observer: Observer
+    clock: Clock
+    store: Callable[[bytes], None] = lambda _: None
+    on_report: Callable[[Report], None] = lambda _: None
+    """Told after every answer (`Run.progress()`) and at the end of a run (`Run.report()`, which is `finished`)."""
+    _current: Run | None = None
+    _waiting: list[Run] = field(default_factory=list)
+    _numbers: int = 0
+    _connected: bool = False
+    _saved_at: float = 0.0
+
+    def restore(self, state: bytes) -> None:
+        """Take up the runs of the process before this one; a damaged state is reported and dropped."""
+        if not state:
+            return
+        try:
+            saved: dict[str, Any] = msgpack.unpackb(state)
+            self._numbers = int(saved["numbers"]) + 1
+            runs = [Run.from_state(run) for run in saved["runs"]]
+        except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
+            self.observer.notice(Warned(f"could not read the saved snapshot runs, starting without them: {error!r}"))
+            return
+        # A verification without repair has nobody waiting for its answer any more.
+        runs = [run for run in runs if run.kind == "snapshot" or run.repair]
+        self._numbers += len(runs)
+        self._waiting = runs
+
+    def start(self, kind: str, tables: Sequence[str], *, repair: bool = False) -> int:
+        """Queue a run; gives its number. A snapshot that waits or runs already takes a new one's tables over."""
+        for run in (self._current, *self._waiting):
+            if run is not None and kind == "snapshot" == run.kind and set(tables) <= set(run.tables) - self._done(run):
+                return run.number
+        if len(self._waiting) >= QUEUE_MAX:
+            self._waiting.pop(0)
+        self._numbers += 1
+        self._waiting.append(Run(self._numbers, kind, list(tables), repair=repair))
+        self._save()
+        return self._numbers
+
+    def _done(self, run: Run) -> set[str]:
+        return {name for name, tally in run.tallies.items() if tally.chunks or tally.finished}
+
+    @property
+    def snapshot_unfinished(self) -> bool:
+        """Whether a snapshot is under way or waits."""
+        return any(run is not None and run.kind == "snapshot" for run in (self._current, *self._waiting))
+
+    def connected(self) -> None:
+        """Begin a session: what the old one did not answer is asked for again."""
+        if self._current is not None:
+            self._current.rewind()
+        self._connected = True
+
+    def disconnected(self) -> None:
+        """Stop asking for chunks: nobody would take them."""
+        self._connected = False
+
+    def next_request(self) -> ChunkRequest | None:
+        """Give the chunk to read with the next step, if any."""
+        if not self._connected:
+            return None
+        if self._current is None and self._waiting:
+            self._current = self._waiting.pop(0)
+        run = self._current
+        if run is None:
+            return None
+        self._end_if_finished(run)
+        return run.next_request()
+
+    def skip_missing(self, captured: Sequence[str]) -> None:
+        """Leave out tables that are not captured (any more)."""
+        run = self._current
+        while run is not None and run.table and run.table not in captured:
+            self.observer.notice(Warned(f"{run.kind} leaves {run.table} out: it is not replicated"))
+            run.skip_table(run.table)
+
+    def spooled(self, chunk: Chunk) -> None:
+        """Note that the chunk asked for is in the stream."""
+        if self._current is not None:
+            self._current.spooled(chunk)
+
+    def failed(self) -> None:
+        """Note that capture failed: the range is read again later."""
+        if self._current is not None:
+            self._current.not_spooled()
+
+    def answered(self, result: ChunkResult) -> None:
+        """Take the peer's word for a chunk."""
+        run = self._current
+        if run is None or result.run != run.number:
+            return
+        run.answered(result)
+        self.observer.notice(ChunkCompared(result))
+        if not self._end_if_finished(run):
+            self.on_report(run.progress())
+            self._moved(run)
+            if self.clock.monotonic() - self._saved_at >= SAVE_INTERVAL_S:
+                self._save()
+
+    def _end_if_finished(self, run: Run) -> bool:
+        if not run.finished or run is not self._current:
+            return False
+        self._current = None
+        self._moved(run)
+        self.on_report(run.report())
+        self._save()
+        return True
+
+    def _moved(self, run: Run) -> None:
+        rows = sum(tally.rows for tally in run.tallies.values())
+        notice = SnapshotMoved(run.number, run.kind, run.table, run.tables_done, len(run.tables), rows, run.finished)
+        self.observer.notice(notice)
+
+    def _save(self) -> None:
+        self._saved_at = self.clock.monotonic()
+        runs = [run.to_state() for run in (self._current, *self._waiting) if run is not None]
+        self.store(msgpack.packb({"numbers": self._numbers, "runs": runs}))

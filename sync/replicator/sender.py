@@ -1,0 +1,208 @@
+"""The sender: what the primary says in one session. Sans-I/O; it runs wherever the session runs.
+
+It decides where in the spool a peer resumes, whether the peer needs a snapshot first, and keeps the peer's credit
+filled. The rule it keeps: the spool releases only what the peer's target has made durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sync.core.progress import Progress
+from sync.errors import PeerUnreachable
+from sync.model.batch import ChunkResult, Encoded
+from sync.model.notice import Acknowledged, BatchSent, BeatPassed, CallDataRefused, SessionOpened, Warned
+from sync.model.position import START, Position
+from sync.ports import Clock, Observer
+from sync.replicator.wall import Wall
+from sync.spool.log import SegmentedSpool
+from sync.spool.reader import Reader
+from sync.wire.arrivals import (
+    AckArrived,
+    Arrival,
+    BeatArrived,
+    GoodbyeArrived,
+    PeerHello,
+    RequestArrived,
+    ResultsArrived,
+    Welcomed,
+)
+from sync.wire.match import Expected, refusal_of
+from sync.wire.messages import BeatAnswer
+from sync.wire.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answers one request of the peer; quiet once the session is leaving."""
+
+    session: Session
+    number: int
+
+    def progress(self, body: Mapping[str, Any]) -> None:
+        """Say how far it is; more will follow."""
+        self.session.answer(self.number, ok=True, body=body, final=False)
+
+    def done(self, body: Mapping[str, Any]) -> None:
+        """Give the result."""
+        self.session.answer(self.number, ok=True, body=body, final=True)
+
+    def no(self, why: str, remedy: str = "") -> None:
+        """Say that it can not be done."""
+        self.session.answer(self.number, ok=False, body={"why": why, "remedy": remedy}, final=True)
+
+
+class Pace(Protocol):
+    """What the sender needs from the capture side; every call may come from the event loop."""
+
+    def connected(self) -> None:
+        """A session is open: chunks will be answered."""
+        ...
+
+    def disconnected(self) -> None:
+        """The session is gone."""
+        ...
+
+    def need_snapshot(self, reason: str) -> None:
+        """The peer's target can not be brought up from the spool alone."""
+        ...
+
+    def jump(self, position: Position, reason: str) -> None:
+        """The peer has seen positions that this server's history lost: go on after `position`, and copy all."""
+        ...
+
+    def answered(self, results: Sequence[ChunkResult]) -> None:
+        """The peer settled chunks."""
+        ...
+
+    def requested(self, kind: str, body: Mapping[str, Any], reply: Reply) -> None:
+        """The peer asks for something; `reply` from the event loop."""
+        ...
+
+    def beat_answer(self) -> BeatAnswer:
+        """Measure how capture is right now."""
+        ...
+
+
+@dataclass(slots=True)
+class Sender:
+    """One session's sending half. `feed` after every arrival and whenever the spool grew."""
+
+    session: Session
+    spool: SegmentedSpool
+    wall: Wall
+    pace: Pace
+    observer: Observer
+    clock: Clock
+    expected: Expected
+    epoch: int
+    origin: str
+    checked_after: Position
+    """What the spool holds up to here was spooled by an earlier process: it is checked again before it leaves."""
+    address: str = ""
+    progress: Progress = field(default_factory=lambda: Progress(1))
+    _reader: Reader | None = None
+    _peer: str = ""
+    _clock_skew_s: float = 0.0
+    _welcomed: bool = False
+
+    def arrival(self, arrival: Arrival) -> None:
+        """Act on what came; raises an error where the session can not go on."""
+        match arrival:
+            case PeerHello():
+                self._judge(arrival)
+            case Welcomed():
+                self._resume(arrival)
+            case AckArrived():
+                self._acknowledged(arrival)
+            case ResultsArrived():
+                self.pace.answered(arrival.results)
+            case RequestArrived():
+                self._requested(arrival)
+            case BeatArrived():
+                answer = arrival.answer
+                passed = BeatPassed(answer.newest, answer.capture_healthy, arrival.round_trip_s, answer.committed_at_us)
+                self.observer.notice(passed)
+            case GoodbyeArrived():
+                self.session.goodbye("the peer is leaving")
+            case _:
+                pass
+
+    @property
+    def welcomed(self) -> bool:
+        """Whether the peer ever let this session in."""
+        return self._welcomed
+
+    def feed(self) -> None:
+        """Send from the spool as long as there is credit; refresh what the next beat is answered with."""
+        self.session.beat_answer = self.pace.beat_answer()
+        reader = self._reader
+        if reader is None:
+            return
+        while self.session.credit > 0:
+            encoded = reader.next()
+            if encoded is None:
+                return
+            if encoded.position <= self.checked_after:
+                encoded = self._check_again(encoded)
+            sequence = self.session.send_batch(encoded, self.epoch)
+            self.progress.sent(sequence, encoded)
+            self.observer.notice(BatchSent(encoded))
+
+    def close(self) -> None:
+        """Let go of the spool."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+            self.pace.disconnected()
+
+    def _judge(self, arrival: PeerHello) -> None:
+        self._peer = arrival.hello.node
+        self._clock_skew_s = arrival.clock_skew_s
+        refusal = refusal_of(arrival.hello, self.expected)
+        if refusal is not None:
+            self.session.refuse(*refusal)
+
+    def _resume(self, welcome: Welcomed) -> None:
+        resume = welcome.resume
+        checkpoint = resume.checkpoint
+        reason = ""
+        if checkpoint is None or checkpoint.origin != self.origin:
+            reason = "the peer's database has none of this history yet"
+        elif checkpoint.position < self.spool.oldest:
+            reason = f"the peer stands at {checkpoint.position}, but the spool begins after {self.spool.oldest}"
+        elif checkpoint.position > self.spool.newest:
+            why = f"the peer stands at {checkpoint.position}, this server's history ends at {self.spool.newest}"
+            self.pace.jump(checkpoint.position, why)
+            what = "the session starts again"
+            raise PeerUnreachable(what, why, "This server lost its last commits; all tables are copied again.")
+        start = self.spool.oldest if reason or checkpoint is None else checkpoint.position
+        self._reader = self.spool.read(start)
+        self._welcomed = True
+        self.progress.resumed(START if reason else start, START if reason else resume.durable)
+        warnings = resume.warnings
+        self.observer.notice(
+            SessionOpened(self._peer, self.address, welcome.protocol, self.epoch, self._clock_skew_s, warnings)
+        )
+        self.pace.connected()
+        if reason:
+            self.observer.notice(Warned(f"copying all tables: {reason}"))
+            self.pace.need_snapshot(reason)
+
+    def _acknowledged(self, ack: AckArrived) -> None:
+        self.progress.acknowledged(ack.received, ack.applied, ack.durable)
+        self.spool.release(self.progress.durable)
+        self.observer.notice(Acknowledged(self.progress.applied, self.progress.durable))
+
+    def _requested(self, request: RequestArrived) -> None:
+        asked = request.request
+        self.pace.requested(asked.kind, asked.body, Reply(self.session, asked.number))
+
+    def _check_again(self, encoded: Encoded) -> Encoded:
+        violation = self.wall.check(encoded.payload)
+        if violation is None:
+            return encoded
+        self.observer.notice(CallDataRefused("outbound", *violation))
+        return self.wall.strip(encoded)

@@ -1,0 +1,136 @@
+"""A link: one session joined to one TLS stream, pumped by the event loop that owns both.
+
+The session decides everything; the link only waits. One task reads, one writes; whoever has something to say kicks
+the writer. Neither ever blocks on a database or a codec.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+
+from sync.errors import PeerRefused, PeerUnreachable, ProtocolError
+from sync.ports import Clock
+from sync.wire.arrivals import Arrival, Disconnected, PeerSilent, Refused
+from sync.wire.session import Session
+from sync.wire.state import State
+
+READ_BYTES = 256 * 1024
+GOODBYE_TIMEOUT_S = 5.0
+
+
+class Link:
+    """Runs one session until it ends. Set `on_arrival` and `feed` before; they run on the loop and must not block."""
+
+    def __init__(
+        self,
+        session: Session,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        clock: Clock,
+    ) -> None:
+        self.session = session
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self.on_arrival: Callable[[Arrival], None] = lambda _: None
+        self.feed: Callable[[], None] = lambda: None
+        self._kick = asyncio.Event()
+        self._ended = False
+        self._failure: Exception | None = None
+
+    def kick(self) -> None:
+        """Wake the writer: the session or the feed has something to send."""
+        self._kick.set()
+
+    def fail(self, error: Exception) -> None:
+        """End the link with this error; what the session queued (a refusal) is still sent."""
+        self._failure = self._failure or error
+        self._ended = True
+        self.kick()
+
+    async def run(self) -> None:
+        """Pump until an orderly end (returns) or anything else (raises a `PeerError`, or what `fail` was given)."""
+        self.session.start()
+        self.kick()
+        reading = asyncio.create_task(self._read(), name="link-read")
+        writing = asyncio.create_task(self._write(), name="link-write")
+        try:
+            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                self._ended = True
+                self.kick()
+                # A refusal or goodbye that is queued still goes out, if the peer takes it.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(writing), GOODBYE_TIMEOUT_S)
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            results = await asyncio.gather(reading, writing, return_exceptions=True)
+            self._writer.transport.abort()
+        if self._failure is not None:
+            raise self._failure
+        for result in results:
+            if isinstance(result, Exception):
+                raise _translated(result)
+
+    async def _read(self) -> None:
+        while not self._ended:
+            piece = await self._reader.read(READ_BYTES)
+            if not piece:
+                arrivals = self.session.receive_eof()
+            else:
+                arrivals = self.session.receive(piece, self._clock.monotonic(), self._clock.wall_us())
+            for arrival in arrivals:
+                if self._deliver(arrival):
+                    return
+            self.kick()
+
+    async def _write(self) -> None:
+        while True:
+            if not self._ended:
+                self.feed()
+            pieces = self.session.data_to_send()
+            for piece in pieces:
+                self._writer.write(piece)
+                await self._writer.drain()
+            if pieces:
+                continue
+            if self._ended or self.session.state is State.CLOSED:
+                return
+            self._kick.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._kick.wait(), self.session.due(self._clock.monotonic()))
+            for arrival in self.session.tick(self._clock.monotonic(), self._clock.wall_us()):
+                if self._deliver(arrival):
+                    self._ended = True
+
+    def _deliver(self, arrival: Arrival) -> bool:
+        """Hand one arrival on; True where it ends the link in good order."""
+        if isinstance(arrival, Refused):
+            refusal = arrival.refusal
+            raise PeerRefused(refusal.code.value, refusal.what, refusal.why, refusal.remedy)
+        if isinstance(arrival, PeerSilent):
+            what = "the peer is silent"
+            raise PeerUnreachable(what, f"nothing came for {arrival.silent_s:.1f} s", "The connection is made again.")
+        if isinstance(arrival, Disconnected):
+            if arrival.orderly:
+                return True
+            what = "the peer closed the connection"
+            raise PeerUnreachable(what, remedy="The connection is made again.")
+        self.on_arrival(arrival)
+        return False
+
+
+def _translated(error: Exception) -> Exception:
+    """Give socket and TLS failures the name that a person can act on."""
+    if isinstance(error, ssl.SSLError):
+        code = "unknown_peer"
+        what = "the peer refused this node's certificate, or showed one that is not paired"
+        return PeerRefused(code, what, error.reason or str(error), "Pair the two nodes again.")
+    if isinstance(error, (OSError, EOFError)) and not isinstance(error, ProtocolError):
+        what = "the connection broke"
+        return PeerUnreachable(what, str(error) or type(error).__name__, "The connection is made again.")
+    return error

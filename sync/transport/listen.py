@@ -1,0 +1,108 @@
+"""The listener: takes TCP connections, lets only the paired peer through TLS, and keeps count of the others.
+
+Strangers cost little: a bounded number of handshakes at once, each with a deadline, and nothing is read from a
+connection before its certificate was checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+
+from sync.errors import PeerRefused, UsageError
+from sync.model.notice import ConnectionRefused
+from sync.ports import Observer
+from sync.transport.dial import set_no_delay
+from sync.transport.tls import TlsMaterial, check_pinned, server_context
+
+HANDSHAKE_TIMEOUT_S = 5.0
+HANDSHAKES_MAX = 32
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
+
+
+class Listener:
+    """Listens on one address and hands authenticated streams to `serve`."""
+
+    def __init__(self, host: str, port: int, material: TlsMaterial, observer: Observer, serve: Serve) -> None:
+        self._host, self._port = host, port
+        self._material = material
+        self._context = server_context(material)
+        self._observer = observer
+        self._serve = serve
+        self._server: asyncio.Server | None = None
+        self._handshakes = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Bind; raises `UsageError` where the address can not be had."""
+        try:
+            self._server = await asyncio.start_server(self._accept, self._host, self._port, backlog=64)
+        except OSError as error:
+            what = f"could not listen on {self._host}:{self._port}"
+            raise UsageError(what, str(error), "Change [listen] address, or stop what uses the port.") from error
+
+    async def close(self) -> None:
+        """Stop listening and end the connections."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
+        address = f"{host}:{port}"
+        try:
+            if not await self._authenticate(writer, address):
+                return
+            await self._serve(reader, writer, address)
+        finally:
+            with contextlib.suppress(Exception):
+                writer.transport.abort()
+
+    async def _authenticate(self, writer: asyncio.StreamWriter, address: str) -> bool:
+        if self._handshakes >= HANDSHAKES_MAX:
+            self._observer.notice(ConnectionRefused(address, f"{HANDSHAKES_MAX} handshakes are under way already"))
+            return False
+        self._handshakes += 1
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                await writer.start_tls(self._context, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
+            set_no_delay(writer)
+            check_pinned(writer.get_extra_info("ssl_object"), self._material)
+        except PeerRefused as error:
+            self._observer.notice(ConnectionRefused(address, str(error)))
+            return False
+        except TimeoutError:
+            self._observer.notice(ConnectionRefused(address, f"no TLS handshake within {HANDSHAKE_TIMEOUT_S:g} s"))
+            return False
+        except ssl.SSLError as error:
+            self._observer.notice(ConnectionRefused(address, _reason(error)))
+            return False
+        except OSError as error:
+            self._observer.notice(ConnectionRefused(address, f"the connection broke in the handshake: {error}"))
+            return False
+        finally:
+            self._handshakes -= 1
+        return True
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """Say what a failed handshake most likely means."""
+    reason = error.reason or str(error)
+    meanings = {
+        "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no client certificate was shown",
+        "CERTIFICATE_VERIFY_FAILED": "the client's certificate is not the paired one",
+        "UNSUPPORTED_PROTOCOL": "the client does not speak TLS 1.3",
+        "HTTP_REQUEST": "plain HTTP instead of TLS",
+        "WRONG_VERSION_NUMBER": "plaintext instead of TLS",
+    }
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{meanings['CERTIFICATE_VERIFY_FAILED']}: {error.verify_message}"
+    return meanings.get(reason, reason)
