@@ -6,11 +6,12 @@ an error of sync.errors; this module alone turns errors into messages on stderr 
 
 from __future__ import annotations
 
+import difflib
 import sys
 import traceback
 from collections.abc import Sequence
 
-from sync.errors import AdminSyncError, Negative
+from sync.errors import AdminSyncError, Negative, UsageError
 
 INTERRUPTED = 130
 INTERNAL = 70
@@ -20,15 +21,15 @@ DEBUG = "--debug"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(execute(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Run one command; gives the exit code and lets no exception out."""
     debug = DEBUG in arguments
     arguments = [argument for argument in arguments if argument != DEBUG]
     try:
-        return _run(arguments)
+        return _dispatch(arguments)
     except AdminSyncError as error:
         _explain(error)
         if debug:
@@ -50,11 +51,16 @@ def run(arguments: list[str]) -> int:
         return INTERNAL
 
 
-def _run(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str]) -> int:
     from cyclopts import CycloptsError
 
-    from sync.cli.app import build
+    from sync.cli.app import COMMANDS, build
 
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        # Looked up here: the parser would import every command to say the same.
+        close = difflib.get_close_matches(arguments[0], COMMANDS, n=1)
+        remedy = f"Did you mean `admin-sync {close[0]}`?" if close else "See: admin-sync --help"
+        raise UsageError(f'there is no command "{arguments[0]}"', remedy=remedy)
     app = build(overview=not arguments or arguments[0] in {"-h", "--help"})
     try:
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")

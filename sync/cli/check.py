@@ -38,7 +38,7 @@ def check(
     findings += password_findings(settings)
     found, failure = _database(settings, findings)
     if not offline and identity.peer_certificate.exists():
-        findings += asyncio.run(_peer(settings, identity))
+        findings += _running(settings) or asyncio.run(_peer(settings, identity))
     if as_json:
         print(json.dumps(_report(findings, found), indent=2, ensure_ascii=False))
     else:
@@ -91,6 +91,21 @@ def _database(config: Config, findings: list[Finding]) -> tuple[Survey | None, D
     remedy = "" if count else "Add tables with tables.include."
     findings.append(Finding("tables", severity, f"{count} of {len(found.facts)} are replicated", remedy))
     return found, None
+
+
+def _running(config: Config) -> list[Finding]:
+    """Ask the running node about its peer; a second connection would push out the one that it has."""
+    from sync.ops.client import ControlClient
+
+    try:
+        status = ControlClient(config.state_dir).status()
+    except AdminSyncError:
+        return []
+    peer = status["peer"]
+    if peer["connected"]:
+        return [Finding("peer", Severity.OK, f"{peer['name']} is connected, at {peer['address']}")]
+    message = f"the node runs ({status['state'].replace('_', ' ')}), and {peer['name']} is not connected"
+    return [Finding("peer", Severity.WARNING, message, "See `admin-sync status` for the last error.")]
 
 
 async def _peer(config: Config, identity: Identity) -> list[Finding]:

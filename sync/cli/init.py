@@ -75,6 +75,7 @@ def init(  # noqa: PLR0913 (each is a flag)
     text = render(wanted)
     try:
         # What stands in node.toml was valid from its first moment.
+        content = text.encode()
         parse_config(tomllib.loads(text), path, dialect_of)
     except ConfigError as error:
         raise ConfigError("what was given to init", list(error.findings)) from error
@@ -83,7 +84,7 @@ def init(  # noqa: PLR0913 (each is a flag)
     identity = Identity.of(directory / state_dir)
     identity.create(name)
     try:
-        path.write_text(text, "utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise UsageError(f"can not write {path}", error.strerror or str(error)) from error
     print(path)

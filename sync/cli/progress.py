@@ -27,7 +27,7 @@ class Progress:
 
     def show(self, table: str, done: int, total: int, rows: int) -> None:
         """Show where the work stands."""
-        text = f"{self._title} {table}, {rows:,} rows"
+        text = f"{self._title}{' ' if table else ''}{table}, {rows:,} rows"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total or None, description=text)
         elif time.monotonic() - self._said_s >= SAY_S:

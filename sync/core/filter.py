@@ -14,7 +14,7 @@ from typing import Final
 
 from sync.core.predicate import RowTest
 from sync.core.profiles import structure_reason
-from sync.core.selection import Rules, Selection, bare_names, catalog_name, normal_name, selection_findings
+from sync.core.selection import Rules, Selection, catalog_name, normal_name, selection_findings
 from sync.errors import ConfigError, UsageError
 from sync.model.catalog import Relation, TableFacts
 from sync.model.change import ABSENT, Block, Columns, Op, Value
@@ -147,9 +147,9 @@ class Filter:
         return f"column {', '.join(crossing)} of {table} stays on each server" if crossing else None
 
     def _denied(self, table: str, column_names: Sequence[str]) -> Decision | None:
-        for rule in self._rules.deny:
-            if any(rule.pattern.fullmatch(name) for name in bare_names(table)):
-                return Decision(table, Verdict.DENIED, rule.id, f"{table} is {rule.what}")
+        rule = self._rules.denying(table)
+        if rule is not None:
+            return Decision(table, Verdict.DENIED, rule.id, f"{table} is {rule.what}")
         if self._rules.in_catalog_schema(table):
             return Decision(table, Verdict.DENIED, "D7", f"{table} is a system table")
         if self._rules.profile.structural:

@@ -272,9 +272,9 @@ def aligned(scope: Scope, node: exp.Expression, one: Operand, other: Operand) ->
         opaque = one if one.of is Class.OPAQUE else other
         raise scope.refuse(node, f"`{_sql(scope, opaque)}` can only be tested for NULL")
     if other.is_literal:
-        return one, _as(scope, other, one.of, padded=one.padded)
+        return one, _as(scope, other, one.of, beside=one)
     if one.is_literal:
-        return _as(scope, one, other.of, padded=other.padded), other
+        return _as(scope, one, other.of, beside=other), other
     numbers = {Class.NUMBER, Class.BOOL}
     if one.of is Class.DYNAMIC or (one.of is not other.of and not {one.of, other.of} <= numbers):
         why = f"`{_sql(scope, one)}` is {one.of.value}, `{_sql(scope, other)}` is {other.of.value}"
@@ -282,9 +282,12 @@ def aligned(scope: Scope, node: exp.Expression, one: Operand, other: Operand) ->
     return one, other
 
 
-def _as(scope: Scope, literal: Operand, of: Class, *, padded: bool = False) -> Operand:
+def _as(scope: Scope, literal: Operand, of: Class, beside: Operand | None = None) -> Operand:
     """Read a constant as the class of what it is compared with."""
-    value = _converted(literal, of, padded=padded)
+    value = _converted(literal, of, padded=beside is not None and beside.padded)
+    if of is Class.NUMBER and literal.of is Class.TEXT and not (beside and isinstance(beside.node, exp.Column)):
+        # Only a column makes every database read the text as a number.
+        value = None
     if value is not None:
         return constant(scope, literal.node, of, value)
     text = _sql(scope, literal)

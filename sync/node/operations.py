@@ -8,7 +8,7 @@ from typing import Any
 
 from sync.errors import AdminSyncError, UsageError
 from sync.model.batch import ChunkResult
-from sync.model.position import Position
+from sync.model.position import START, Position
 from sync.replicator.desk import Desk, Report
 from sync.replicator.gauge import Gauge
 from sync.replicator.sender import Reply
@@ -24,10 +24,18 @@ class Operations:
     """Lives on the event loop; implements the sender's `Pace`."""
 
     def __init__(
-        self, thread: CaptureThread, desk: Desk, gauge: Gauge, spool: SegmentedSpool, kick: Callable[[], None]
+        self,
+        thread: CaptureThread,
+        desk: Desk,
+        gauge: Gauge,
+        spool: SegmentedSpool,
+        kick: Callable[[], None],
+        release: Callable[[], None],
     ) -> None:
+        """`kick` wakes the session, `release` the thread that syncs the spool and lets go of what is `released`."""
         self._thread, self._desk, self._gauge, self._spool = thread, desk, gauge, spool
-        self._kick = kick
+        self._kick, self._release = kick, release
+        self.released: Position = START
         self._loop = asyncio.get_running_loop()
         self._watchers: dict[int, list[asyncio.Queue[Report]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,6 +118,11 @@ class Operations:
     def jump(self, position: Position, reason: str) -> None:
         """Go on after a position that only the peer remembers."""
         self._thread.post(lambda: self._thread.capture.restart(position, reason))
+
+    def durable(self, position: Position) -> None:
+        """The peer keeps everything up to `position`: the spool's own thread releases it."""
+        self.released = position
+        self._release()
 
     def answered(self, results: Sequence[ChunkResult]) -> None:
         """The peer settled chunks."""

@@ -77,7 +77,8 @@ class Primary:
         self._open_source = open_source
         self._open_site = open_site
         self._loop = asyncio.get_running_loop()
-        self._grown = asyncio.Event()
+        self._work = asyncio.Event()
+        """The spool grew, or may forget something."""
         self._gauge = Gauge(around.observer)
         self._filter = Filter(around.settings.selection)
         self._progress = Progress(around.settings.in_flight_batches_max)
@@ -96,7 +97,7 @@ class Primary:
             spool.open()  # where this fails, capture mends the spool and reports it
         capture, desk = self._capture_side(source, spool)
         thread = CaptureThread(capture, desk, self._gauge, self._around.clock, new_backoff())
-        operations = Operations(thread, desk, self._gauge, spool, self._kick)
+        operations = Operations(thread, desk, self._gauge, spool, self._kick, self._work.set)
         capture.lost = lambda _: operations.copy_all()
         dialler = self._new_dialler(spool, source, capture, operations)
         self._operations, self._dialler = operations, dialler
@@ -104,7 +105,7 @@ class Primary:
         try:
             async with asyncio.TaskGroup() as group:
                 keepers = [
-                    group.create_task(self._keep_synced(spool, thread)),
+                    group.create_task(self._keep_synced(spool, thread, operations)),
                     group.create_task(dialler.run()),
                     group.create_task(_watch(thread)),
                 ]
@@ -221,14 +222,15 @@ class Primary:
         finally:
             await worker.close()
 
-    async def _keep_synced(self, spool: SegmentedSpool, thread: CaptureThread) -> None:
+    async def _keep_synced(self, spool: SegmentedSpool, thread: CaptureThread, operations: Operations) -> None:
         worker = Worker("spool-sync")
         try:
             while True:
-                await self._grown.wait()
-                self._grown.clear()
+                await self._work.wait()
+                self._work.clear()
                 try:
                     position = await worker.call(spool.sync)
+                    await worker.call(spool.release, operations.released)
                 except SpoolError as error:
                     # Capture must stop too: only opening the spool anew tells what survived.
                     thread.post(_raiser(error))
@@ -259,7 +261,7 @@ class Primary:
         self._loop.call_soon_threadsafe(self._on_grown)
 
     def _on_grown(self) -> None:
-        self._grown.set()
+        self._work.set()
         self._kick()
 
     def _kick(self) -> None:

@@ -40,6 +40,8 @@ class Secondary:
         )
         self._receiver: Receiver | None = None
         self._link: Link | None = None
+        # Outlives sessions: a database that refuses the same transaction again is not hammered.
+        self._backoff = new_backoff()
         self._turn = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -122,7 +124,7 @@ class Secondary:
             clock,
             Expected(settings.peer_name, settings.release, settings.base_load),
             self._around.state.epoch,
-            new_backoff(),
+            self._backoff,
             link.kick,
             link.fail,
             address,

@@ -261,7 +261,7 @@ class StatusBoard:
         self._beat_s = self._clock.monotonic()
         self._round_trip_s = round(notice.round_trip_s, 6)
         if self._role != "primary":
-            self._captured = notice.newest
+            self._captured = max(self._captured or 0, notice.newest)
             self._capture_healthy = notice.capture_healthy
             if notice.newest > self.backlog.newest:
                 self.backlog.announced(notice.newest, notice.newest_committed_at_us, None, None)
@@ -274,6 +274,7 @@ class StatusBoard:
     def _on_applied(self, notice: seen.Applied) -> None:
         self._apply_healthy = True
         self._applied = notice.position
+        self._captured = max(self._captured or 0, notice.position)
         self.backlog.applied(notice.position)
         if notice.transactions or notice.changes:  # else it only tells where the target stands
             self._count(notice.transactions, notice.changes, 0, notice.bytes_wire)

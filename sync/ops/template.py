@@ -12,13 +12,13 @@ TEXT = """\
 
 [node]
 name = {name}
-role = {role}                       # first role only; afterwards the node's own state decides
-state_dir = {state_dir}             # identity, node state, spool, control socket; on a local disk
-release = {release}                 # release and base load must equal the peer's, or the pair refuses to sync
+role = {role:<28} # first role only; afterwards the node's own state decides
+state_dir = {state_dir:<23} # identity, node state, spool, control socket; on a local disk
+release = {release:<25} # release and base load must equal the peer's, or the pair refuses to sync
 base_load = {base_load}
 
 [database]
-url = {url}                         # no password in here
+url = {url:<29} # no password in here
 # password_file = "db-password"     # one line, mode 0600; or the systemd credential db-password,
                                     # or the environment variable ADMIN_SYNC_DB_PASSWORD
 capture = "auto"                    # log | journal | compare
@@ -74,14 +74,14 @@ def render(node: NewNode) -> str:
     listening = (
         f"[listen]\naddress = {_quoted(node.listen)}\n" if node.listen else '# [listen]\n# address = "0.0.0.0:7443"\n'
     )
-    peer = "[peer]\n"
-    peer += (
-        f"name = {_quoted(node.peer_name)}\n"
+    named = (
+        f"name = {_quoted(node.peer_name)}"
         if node.peer_name
-        else '# name = "cms-west"               # else: as paired\n'
+        else '# name = "cms-west"                 # else: as paired'
     )
-    peer += f"addresses = [{', '.join(map(_quoted, node.peer_addresses))}]   # tried in order\n"
-    text = TEXT.format(
+    where = f"addresses = [{', '.join(map(_quoted, node.peer_addresses))}]"
+    peer = f"[peer]\n{named}\n{where:<35} # tried in order\n"
+    return TEXT.format(
         name=_quoted(node.name),
         role=_quoted(node.role),
         state_dir=_quoted(node.state_dir),
@@ -91,18 +91,8 @@ def render(node: NewNode) -> str:
         listen=listening,
         peer=peer,
     )
-    return "\n".join(map(_aligned, text.splitlines())) + "\n"
 
 
 def _quoted(text: str) -> str:
     """A TOML basic string. JSON's escapes are a subset of TOML's, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-COMMENT_COLUMN = 36
-
-
-def _aligned(line: str) -> str:
-    """Bring a line's comment into the comment column again, after values of other lengths were put in."""
-    value, mark, comment = line.rpartition("   # ")
-    return f"{value.rstrip():<{COMMENT_COLUMN - 1}} # {comment}" if mark and not line.startswith(" ") else line

@@ -62,6 +62,8 @@ class Capture:
         self.observer.notice(Warned(f"copying all tables again: {reason}"))
         self.spool.restart(after)
         self.source.open(self.captured, after)
+        # What the journal holds below is delivered again, above: it must not be confirmed before that is spooled.
+        self._confirmed = max(self._confirmed, after)
         self.lost(reason)
 
     def _mend_spool(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sync.core.progress import Progress
-from sync.errors import PeerUnreachable
+from sync.errors import PeerRefused, PeerUnreachable
 from sync.model.batch import ChunkResult, Encoded
 from sync.model.notice import Acknowledged, BatchSent, BeatPassed, CallDataRefused, SessionOpened, Warned
 from sync.model.position import START, Position
@@ -71,6 +71,10 @@ class Pace(Protocol):
 
     def jump(self, position: Position, reason: str) -> None:
         """The peer has seen positions that this server's history lost: go on after `position`, and copy all."""
+        ...
+
+    def durable(self, position: Position) -> None:
+        """The peer keeps everything up to `position` through a crash: the spool may forget it."""
         ...
 
     def answered(self, results: Sequence[ChunkResult]) -> None:
@@ -163,7 +167,9 @@ class Sender:
         self._clock_skew_s = arrival.clock_skew_s
         refusal = refusal_of(arrival.hello, self.expected)
         if refusal is not None:
-            self.session.refuse(*refusal)
+            code, what, why, remedy = refusal
+            self.session.refuse(code, what, why, remedy)
+            raise PeerRefused(code.value, what, why, remedy)
 
     def _resume(self, welcome: Welcomed) -> None:
         resume = welcome.resume
@@ -193,7 +199,7 @@ class Sender:
 
     def _acknowledged(self, ack: AckArrived) -> None:
         self.progress.acknowledged(ack.received, ack.applied, ack.durable)
-        self.spool.release(self.progress.durable)
+        self.pace.durable(self.progress.durable)
         self.observer.notice(Acknowledged(self.progress.applied, self.progress.durable))
 
     def _requested(self, request: RequestArrived) -> None:

@@ -63,8 +63,7 @@ class Link:
                 self._ended = True
                 self.kick()
                 # A refusal or goodbye that is queued still goes out, if the peer takes it.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(writing), GOODBYE_TIMEOUT_S)
+                await asyncio.wait((writing,), timeout=GOODBYE_TIMEOUT_S)
         finally:
             for task in (reading, writing):
                 task.cancel()

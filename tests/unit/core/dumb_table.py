@@ -67,5 +67,5 @@ class DumbTable:
                 put.append(self._identity(row))
                 self.put(tuple(row))
         assert len(set(put)) == len(put), "an identity is put twice"
-        for row in zip(*writes.inserts, strict=True):
-            self.insert(row)
+        for added in zip(*writes.inserts, strict=True):
+            self.insert(added)

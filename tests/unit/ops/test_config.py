@@ -84,17 +84,19 @@ batch_bytes_max = "4M"
 [fail_over]
 """)
     paths = [finding.split(":")[0] for finding in findings]
-    assert sorted(paths) == sorted([
-        "fail_over",
-        "node.name",
-        "node.role",
-        "node.state_dir",
-        "database.captur",
-        "heartbeat.interval_s",
-        "limits.batch_bytes_max",
-        "listen.address",
-        "database.url",
-    ])
+    assert sorted(paths) == sorted(
+        [
+            "fail_over",
+            "node.name",
+            "node.role",
+            "node.state_dir",
+            "database.captur",
+            "heartbeat.interval_s",
+            "limits.batch_bytes_max",
+            "listen.address",
+            "database.url",
+        ]
+    )
 
 
 def test_a_bad_predicate_names_its_table() -> None:
@@ -155,7 +157,9 @@ def test_the_file_is_looked_for_in_the_documented_order(tmp_path: Path, monkeypa
     assert find_config(Path("given.toml"), {"ADMIN_SYNC_CONFIG": "other.toml"}) == Path("given.toml")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = ", b"[a", b"\x00", b"a=" + b"[" * 5000, b"x" * (FILE_BYTES_MAX + 1)])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"a = ", b"[a", b"\x00", b"a=" + b"[" * 5000, b"x" * (FILE_BYTES_MAX + 1)]
+)
 def test_a_file_that_is_not_toml_is_a_usage_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "node.toml"
     path.write_bytes(content)

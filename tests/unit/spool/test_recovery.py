@@ -107,6 +107,20 @@ def test_an_unfinished_transaction_is_cut_off_across_segments(parts: int) -> Non
     assert [reader.next() for _ in range(4)] == [record(1), record(2), record(4), None]
 
 
+@given(st.integers(0, 1000))
+def test_a_crash_after_abandon_leaves_no_gap(seed: int) -> None:
+    """Each removal is synced before the next: no crash brings back a later segment without the earlier one."""
+    disk = SimDisk(Random(seed))
+    spool = filled(disk, 2, 2)
+    for part in range(12):
+        spool.append(record(3, part, last=False))
+    spool.abandon()
+    disk.crash()
+    spool = spool_on(disk)
+    spool.open()
+    assert spool.newest == 2
+
+
 @pytest.mark.parametrize("missing", [1, 2])
 def test_a_missing_segment_is_named(missing: int) -> None:
     disk = SimDisk(Random(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, cycle, islice
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
@@ -14,13 +15,14 @@ from sync.model.schema import Column, Kind, TableSchema, Type
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=12)  # any code point, lone surrogates too
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0])
-PRESENT: st.SearchStrategy[Value] = st.one_of(
-    st.none(), st.booleans(), INTEGERS, FLOATS, TEXTS, st.binary(max_size=12)
-)
+PRESENT: st.SearchStrategy[Value] = st.one_of(st.none(), st.booleans(), INTEGERS, FLOATS, TEXTS, st.binary(max_size=12))
 LENGTHS = st.sampled_from([1, 2, 3, 40, 1023, 1024, 1025, 2500])
 
 
-def tiled(values: list[Value], count: int) -> list[Value]:
+T = TypeVar("T")
+
+
+def tiled(values: list[T], count: int) -> list[T]:
     return list(islice(cycle(values), count))
 
 
@@ -49,10 +51,10 @@ def schemas(draw: st.DrawFn) -> TableSchema:
 @st.composite
 def blocks(draw: st.DrawFn, schema: TableSchema, first: int) -> Block:
     count = draw(LENGTHS)
-    ops = bytes(tiled(draw(st.lists(st.sampled_from(list(map(int, Op))), min_size=1, max_size=3)), count))  # type: ignore[arg-type]
+    ops = bytes(tiled(draw(st.lists(st.sampled_from(list(map(int, Op))), min_size=1, max_size=3)), count))
     columns: Columns = tuple(draw(columns_of(count)) for _ in schema.columns)
     steps = tiled(draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)), count)
-    ordinals = list(accumulate(steps, initial=first))[:count]  # type: ignore[arg-type]
+    ordinals = list(accumulate(steps, initial=first))[:count]
     return Block(schema, ops, columns, ordinals if draw(st.booleans()) else range(first, first + count))
 
 
@@ -109,6 +111,9 @@ def users(count: int = 1, op: Op = Op.UPDATE) -> Batch:
     ]
     made[-1] = Column("chg_dt", Type(Kind.DATETIME, qualifier="year to second"))
     schema = TableSchema("users", tuple(made), (0,))
-    row = lambda i: (f"sup{i:05d}", "Admin", i % 8 + 1, 4, 30, f"R {i % 40}", f"555-{i:04d}", "2026-11-24 23:00:00")  # noqa: E731
-    block = Block.of(schema, [(op, row(i)) for i in range(count)])
+    rows: list[Row] = [
+        (f"sup{i:05d}", "Admin", i % 8 + 1, 4, 30, f"R {i % 40}", f"555-{i:04d}", "2026-11-24 23:00:00")
+        for i in range(count)
+    ]
+    block = Block.of(schema, [(op, row) for row in rows])
     return Batch("cms-east/3f2a90bc", 4, (Commit(Position(5_000_123), 1_795_563_142_000_000, count),), (block,))

@@ -15,7 +15,9 @@ from sync.wire.state import Half, MessageKind
 ORIGIN = "cms-east/3f2a90bc"
 EPOCH = 4
 WALL_US = 1_795_563_142_000_000
-SENDER_HELLO = Hello("cms-east", Half.SENDER, EPOCH, "21.0", "21.0.0.0", ORIGIN, {"users": "12ab"}, WALL_US, Position(9))
+SENDER_HELLO = Hello(
+    "cms-east", Half.SENDER, EPOCH, "21.0", "21.0.0.0", ORIGIN, {"users": "12ab"}, WALL_US, Position(9)
+)
 RECEIVER_HELLO = Hello("cms-west", Half.RECEIVER, 3, "21.0", "21.0.0.0", fingerprints={"users": "12ab"})
 
 

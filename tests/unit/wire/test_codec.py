@@ -80,7 +80,7 @@ def test_hard_columns(values: list[Value]) -> None:
 
 
 @pytest.mark.parametrize(
-    "values, encoding",
+    ("values", "encoding"),
     [
         ([1.5, 1.5], Encoding.PLAIN),
         ([7] * 50, Encoding.CONSTANT),

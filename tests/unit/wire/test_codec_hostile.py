@@ -193,7 +193,7 @@ def test_joined_texts_are_counted_before_they_are_split() -> None:
 
 
 @pytest.mark.parametrize(
-    "encodings, body",
+    ("encodings", "body"),
     [
         (b"\x03", pack(2) + pack([1, 2]) + pack(b"\0\1\2")),  # code outside of the dictionary
         (b"\x03", pack(2) + pack([1, 2]) + pack(b"\0\1")),  # too few codes
@@ -218,7 +218,7 @@ def test_malformed_columns(encodings: bytes, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "contents, body",
+    ("contents", "body"),
     [
         (contents_with(), pack([-1]) + pack([0]) + pack([0])),  # position below zero
         (contents_with(transactions=2), pack([5, 0]) + pack([0, 0]) + pack([1, 0])),  # the same position twice
