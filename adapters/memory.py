@@ -38,9 +38,15 @@ class MemorySource:
         self._database.perhaps_fail()
         if self._database.captured is None or dict(self._database.captured) != dict(captured):
             raise DatabaseRefused("could not capture", "other tables are installed", "Run `admin-sync install`")
-        if 0 < after < self._database.confirmed:
-            why = f"the history up to {self._database.confirmed} is gone, but the spool ends at {after}"
-            raise PositionLost("capture can not continue", why, "Run `admin-sync snapshot`")
+        confirmed, given = self._database.confirmed, self._database.given
+        if after < confirmed:
+            why = f"the history up to {confirmed} is gone, but the spool ends at {after}"
+            raise PositionLost("capture can not continue", why, "Run `admin-sync snapshot`", resume=confirmed)
+        if after > given:
+            # Whoever asks for this again, having heard of the loss, gets what comes after it.
+            self._database.go_on_after(after)
+            why = f"the spool ends at {after}, but this database never gave more than {given}: it was restored"
+            raise PositionLost("capture can not continue", why, "Run `admin-sync snapshot`", resume=after)
         self._captured = captured
         self._read = after
 
@@ -59,6 +65,7 @@ class MemorySource:
         history = [committed for committed in self._database.history if committed.position > self._read]
         for committed in history:
             final = committed is history[-1]
+            self._database.given = max(self._database.given, committed.position)
             chunks = (self._chunk(captured, chunk),) if chunk is not None and final else ()
             yield from self._parts(captured, committed, chunks)
             self._read = committed.position

@@ -56,6 +56,8 @@ class MemoryDatabase:
         self.installations = 0
         self.fail_next: list[Exception] = []
         """Errors that the next calls on the ports raise, one each."""
+        self.given = START
+        """The highest position that a source of this database ever gave; a restored database does not know of it."""
         self._position = 0
 
     def commit(self, changes: Iterable[Change]) -> Position:
@@ -75,6 +77,11 @@ class MemoryDatabase:
         position = Position(self._position)
         self.history.append(Committed(position, self.wall_us(), changes, mark))
         return position
+
+    def go_on_after(self, position: Position) -> None:
+        """Give no position again that this database may have given before it was restored."""
+        self._position = max(self._position, position)
+        self.given = max(self.given, position)
 
     def rows(self, table: str) -> list[Row]:
         """All rows of a table, in key order."""

@@ -16,6 +16,8 @@ from sync.errors import AdminSyncError, DatabaseBusy, DatabaseError, DatabaseRef
 VERSION_MIN = (3, 35, 0)
 BUSY_TIMEOUT_MS = 2000
 _STATEMENTS_CACHED = 1024
+_CACHE_KIB = 32 * 1024
+"""Keys are looked up in no order, so the inner pages of the larger indexes should stay at hand."""
 
 _PREFIX = "sqlite:///"
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -65,6 +67,7 @@ def connect(path: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Con
         try:
             connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms:d}")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             connection.execute("PRAGMA schema_version").fetchone()
         except BaseException:
             connection.close()

@@ -11,17 +11,23 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress
+from operator import not_
 from sys import getsizeof
+from typing import cast
 
 from adapters.sqlite.catalog import Table, quote
+from adapters.sqlite.connection import refusals
 from adapters.sqlite.journal import key_columns, same_key
 from adapters.sqlite.schema import JOURNAL
 from sync.model.batch import Transaction
-from sync.model.change import ABSENT, Block, Columns, Op, Value
+from sync.model.change import ABSENT, Block, Op, Value
 from sync.model.position import Position
 from sync.model.schema import Kind, TableSchema
 
-_SLICE_ROWS = 1024
+_SLICE_ROWS = 256
+"""Few enough that a slice of unforeseen long values still fits."""
+_SAMPLE = 4
+"""One row in so many is measured."""
 _SLICE_ROWS_FIRST = 32
 _SLICE_BYTES = 1 << 20
 _NUMBERS = {Kind.INT16, Kind.INT32, Kind.INT64, Kind.FLOAT, Kind.BOOL}
@@ -40,7 +46,7 @@ class Limits:
 class Plan:
     """The statements that read one captured table's share of a cut.
 
-    Each takes (after, upto) and gives rows of the captured columns, `unique` with the journal's key behind them.
+    Each takes (after, upto) and gives rows of the captured columns, `unique` with the operation behind them.
     """
 
     schema: TableSchema
@@ -53,8 +59,6 @@ class Plan:
     """The rows of these identities."""
     sized: tuple[int, ...]
     """Columns whose values may be long."""
-    probe: int
-    """A column that is never NULL in a row that is there."""
 
 
 def plan(table: Table, captured: TableSchema, number: int) -> Plan:
@@ -64,6 +68,9 @@ def plan(table: Table, captured: TableSchema, number: int) -> Plan:
     never_null = [name for name in key if captured.key and not table.is_nullable(name)]
     sized = tuple(at for at, column in enumerate(captured.columns) if column.type.kind not in _NUMBERS)
     columns = ", ".join(f"t.{quote(name)}" for name in captured.column_names)
+    mixed = ", ".join(
+        f"j.{journal[key.index(name)]}" if name in key else f"t.{quote(name)}" for name in captured.column_names
+    )
     keys = ", ".join(f"j.{name}" for name in journal)
     pairs = {f"t.{quote(name)}": f"j.{mine}" for name, mine in zip(key, journal, strict=True)}
     collations = table.collations_of(key)
@@ -80,13 +87,14 @@ def plan(table: Table, captured: TableSchema, number: int) -> Plan:
     unique = ""
     if captured.key:
         on = same_key(pairs, collations, nulls=False)
-        unique = f"SELECT {columns}, {keys} FROM {noted(complete)} LEFT JOIN {quote(table.name)} AS t ON {on}"
+        gone_or_not = f"CASE WHEN t.{quote(key[0])} IS NULL THEN {Op.DELETE:d} ELSE {Op.UPSERT:d} END"
+        unique = f"SELECT {mixed}, {gone_or_not} FROM {noted(complete)} LEFT JOIN {quote(table.name)} AS t ON {on}"
     gone = present = ""
     if not captured.key or len(never_null) < len(key):
         on = same_key(pairs, collations, nulls=True)
         gone = f"SELECT {keys} FROM {noted(partial)}"
         present = f"SELECT {columns} FROM {noted(partial)} JOIN {quote(table.name)} AS t ON {on}"
-    return Plan(captured, number, unique, gone, present, sized, captured.identity[0])
+    return Plan(captured, number, unique, gone, present, sized)
 
 
 class Parts:
@@ -97,7 +105,7 @@ class Parts:
         self._limits = limits
         self._blocks: dict[str, tuple[TableSchema, list[bytes], list[list[Value]], int]] = {}
         self._rows = 0
-        self._bytes = 0
+        self._bytes = self._bytes_all = 0
         self._ordinal = 0
         self._part = 0
 
@@ -107,8 +115,7 @@ class Parts:
         for each in plans:
             for statement, ops in ((each.unique, None), (each.gone, Op.DELETE), (each.present, Op.INSERT)):
                 if statement:
-                    cursor = connection.execute(statement, span)
-                    for rows in self._slices(cursor):
+                    for rows in self._slices(connection, each, statement, span):
                         self._take(each, rows, ops)
                         if self._rows >= self._limits.rows_max or self._bytes >= self._limits.bytes_max:
                             yield self.part()
@@ -125,53 +132,57 @@ class Parts:
         self._part += 1
         return made
 
-    def _slices(self, cursor: sqlite3.Cursor) -> Iterator[list[tuple[Value, ...]]]:
+    def _slices(
+        self, connection: sqlite3.Connection, each: Plan, statement: str, span: tuple[int, int]
+    ) -> Iterator[list[tuple[Value, ...]]]:
         """Fetch in slices that grow and shrink with the size of the rows met so far."""
         size = _SLICE_ROWS_FIRST
-        while rows := cursor.fetchmany(min(size, self._limits.rows_max - self._rows)):
-            before = self._bytes
-            yield rows
-            row_bytes = max(self._bytes - before, 0) // len(rows) + 1
-            size = max(1, min(_SLICE_ROWS, _SLICE_BYTES // row_bytes, size * 8))
+        with refusals(f"could not read table {each.schema.name}"):
+            cursor = connection.execute(statement, span)
+            while rows := cursor.fetchmany(min(size, self._limits.rows_max - self._rows)):
+                before = self._bytes_all
+                yield rows
+                row_bytes = (self._bytes_all - before) // len(rows) + 1
+                size = max(1, min(_SLICE_ROWS, _SLICE_BYTES // row_bytes, size * 8))
 
     def _take(self, each: Plan, rows: list[tuple[Value, ...]], op: Op | None) -> None:
-        """Add one slice; without an operation given, each row's key stands behind its columns."""
-        width = len(each.schema.columns)
+        """Add one slice; without an operation given, each row's own stands behind its columns."""
+        columns = list(map(list, zip(*rows, strict=True)))
         if op is Op.INSERT:
-            self._add(each, bytes((op,)) * len(rows), tuple(map(list, zip(*rows, strict=True))))
+            self._add(each, bytes((op,)) * len(rows), columns)
         elif op is Op.DELETE:
-            self._add(each, bytes((op,)) * len(rows), _deleted(each.schema, list(map(list, zip(*rows, strict=True)))))
+            self._add(each, bytes((op,)) * len(rows), _deleted(each.schema, columns))
         else:
-            columns = list(map(list, zip(*rows, strict=True)))
-            probe = columns[each.probe]
-            if None in probe:
-                gone = [value is None for value in probe]
-                keys = [list(compress(column, gone)) for column in columns[width:]]
+            ops = bytes(cast("list[int]", columns.pop()))
+            if Op.DELETE in ops:
+                gone = [found == Op.DELETE for found in ops]
+                keys = [list(compress(columns[at], gone)) for at in each.schema.identity]
                 self._add(each, bytes((Op.DELETE,)) * len(keys[0]), _deleted(each.schema, keys))
-                there = [value is not None for value in probe]
-                columns = [list(compress(column, there)) for column in columns[:width]]
-            self._add(each, bytes((Op.UPSERT,)) * len(columns[0]), tuple(columns[:width]))
+                there = list(map(not_, gone))
+                columns = [list(compress(column, there)) for column in columns]
+                ops = bytes((Op.UPSERT,)) * len(columns[0])
+            self._add(each, ops, columns)
 
-    def _add(self, each: Plan, ops: bytes, columns: Columns) -> None:
+    def _add(self, each: Plan, ops: bytes, columns: list[list[Value]]) -> None:
         if not ops:
             return
         found = self._blocks.get(each.schema.name)
         if found is None:
-            self._blocks[each.schema.name] = (each.schema, [ops], list(columns), self._ordinal)
+            self._blocks[each.schema.name] = (each.schema, [ops], columns, self._ordinal)
         else:
             found[1].append(ops)
             for mine, more in zip(found[2], columns, strict=True):
                 mine.extend(more)
         self._ordinal += len(ops)
         self._rows += len(ops)
-        self._bytes += sum(map(getsizeof, chain.from_iterable(map(columns.__getitem__, each.sized)))) + 64 * len(ops)
+        sample = [columns[at][::_SAMPLE] for at in each.sized]
+        size = _SAMPLE * sum(map(getsizeof, chain.from_iterable(sample))) + 64 * len(ops)
+        self._bytes += size
+        self._bytes_all += size
 
 
-def _deleted(schema: TableSchema, keys: Sequence[list[Value]]) -> Columns:
+def _deleted(schema: TableSchema, keys: Sequence[list[Value]]) -> list[list[Value]]:
     """Columns of deletes: the identity, and nothing known of the rest."""
-    absent: list[Value] = [ABSENT] * len(keys[0])
-    columns = [absent] * len(schema.columns)
-    for at, values in zip(schema.identity, keys, strict=True):
-        columns[at] = values
-    # Columns of a block are extended in place, so no two may be one list.
-    return tuple(list(column) if column is absent else column for column in columns)
+    place = dict(zip(schema.identity, keys, strict=True))
+    # A list for each column: they are extended in place, so no two may be one.
+    return [place[at] if at in place else [ABSENT] * len(keys[0]) for at in range(len(schema.columns))]

@@ -74,6 +74,20 @@ def wanted_capture(found: Subjects, captured: Mapping[str, TableSchema]) -> dict
     return wanted
 
 
+def suffices(present: Mapping[str, str], found: Subjects, captured: Mapping[str, TableSchema]) -> bool:
+    """Whether these journal triggers miss nothing.
+
+    A table that had no local column before, and has gained one, keeps triggers that note a little more than they must.
+    """
+    wanted = wanted_capture(found, captured)
+    broad: dict[str, str] = {}
+    for name, table in found.tables.items():
+        broad |= capture_triggers(table, captured[name], found.numbers[name], every=True)
+    return present.keys() == wanted.keys() and all(
+        text in (wanted[name], broad[name]) for name, text in present.items()
+    )
+
+
 def capture_statements(connection: sqlite3.Connection, captured: Mapping[str, TableSchema]) -> list[str]:
     """The SQL that installs capture, and lifts a guard that stood here before."""
     found = subjects(connection, captured)
@@ -120,7 +134,7 @@ def prove_triggers(connection: sqlite3.Connection, tables: Mapping[str, Table]) 
             f"UPDATE {quote(name)} SET {column} = {column}",
             f"DELETE FROM {quote(name)}",
         ):
-            connection.execute(f"EXPLAIN {statement}").fetchall()
+            connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
 
 
 def _fitting(connection: sqlite3.Connection, schema: TableSchema) -> Table:

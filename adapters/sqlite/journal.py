@@ -36,12 +36,15 @@ def key_columns(width: int) -> tuple[str, ...]:
     return tuple(f"k{number}" for number in range(1, width + 1))
 
 
-def capture_triggers(table: Table, captured: TableSchema, number: int) -> dict[str, str]:
-    """All journal triggers of one table, name to SQL."""
+def capture_triggers(table: Table, captured: TableSchema, number: int, *, every: bool = False) -> dict[str, str]:
+    """All journal triggers of one table, name to SQL.
+
+    An update that leaves the captured columns as they are is not noted, unless `every` update is to be.
+    """
     key = captured.key_names
     name = f"{PREFIX}{number}"
     local = {column.name for column in table.schema.columns}.difference(captured.column_names)
-    changed = f" AND ({differs(captured.column_names)})" if local else ""
+    changed = f" AND ({differs(captured.column_names)})" if local and not every else ""
     new, old = (f"VALUES ({', '.join([str(number), *_of(row, key)])})" for row in ("NEW", "OLD"))
     moved = f"SELECT {', '.join([str(number), *_of('NEW', key)])} WHERE {differs(key)}"
     plain = {
@@ -73,31 +76,31 @@ def same_key(columns: Mapping[str, str], collations: Iterable[str], *, nulls: bo
 
 def _replace_triggers(table: Table, captured: TableSchema, number: int) -> dict[str, str]:
     """BEFORE triggers that note which rows a REPLACE might remove."""
+    inserted, updated = [], []
     names = [column.name for column in table.schema.columns]
-    triggers = {}
-    for place, index in enumerate(_other_unique(table, captured)):
+    for index in _other_unique(table, captured):
         condition = " AND ".join(
             f"({term}) = ({qualify(term, names, 'NEW')}) COLLATE {collation}"
             for term, collation in zip(index.terms, index.collations, strict=True)
         )
         if index.predicate:
             condition += f" AND ({index.predicate})"
-        body = _note_found(table, captured, number, condition)
-        name = f"{PREFIX}{number}_replace{place}"
+        inserted.append(_note_found(table, captured, number, condition))
+        # A partial index may let a row in, and an expression change, without any of the plain columns changing.
         plain = [column for column in index.columns if column is not None]
-        # A condition of a partial index may let a row in without any of the index's columns changing.
-        changed = f" AND ({differs(plain)})" if index.complete else ""
-        triggers[f"{name}_insert"] = _trigger("BEFORE INSERT", table, "", body)
-        triggers[f"{name}_update"] = _trigger("BEFORE UPDATE", table, changed, body)
+        changed = f"({differs(plain)}) AND " if index.complete else ""
+        updated.append(_note_found(table, captured, number, changed + condition))
     if table.rowid and not table.rowid_column:
         row = table.rowid
-        body = _note_found(table, captured, number, f"{row} = NEW.{row}")
         # SQLite shows -1 for a row number that it has yet to choose, and that row might exist.
-        triggers[f"{PREFIX}{number}_rowid_insert"] = _trigger("BEFORE INSERT", table, "", body)
-        triggers[f"{PREFIX}{number}_rowid_update"] = _trigger(
-            "BEFORE UPDATE", table, f" AND NEW.{row} <> OLD.{row}", body
-        )
-    return triggers
+        inserted.append(_note_found(table, captured, number, f"{row} = NEW.{row}"))
+        updated.append(_note_found(table, captured, number, f"NEW.{row} <> OLD.{row} AND {row} = NEW.{row}"))
+    if not inserted:
+        return {}
+    return {
+        f"{PREFIX}{number}_replace_insert": _trigger("BEFORE INSERT", table, "", *inserted),
+        f"{PREFIX}{number}_replace_update": _trigger("BEFORE UPDATE", table, "", *updated),
+    }
 
 
 def _other_unique(table: Table, captured: TableSchema) -> list[Index]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from adapters.sqlite import install
 from adapters.sqlite.catalog import read_table
+from adapters.sqlite.journal import MARK
 from adapters.sqlite.schema import GUARD, JOURNAL, META, has_table, meta, our_triggers
 from sync.errors import DatabaseRefused
 from sync.model.catalog import Finding, Severity
@@ -85,15 +86,16 @@ def _installation(connection: sqlite3.Connection, captured: Mapping[str, TableSc
 def _journal(connection: sqlite3.Connection) -> list[Finding]:
     if not has_table(connection, JOURNAL):
         return []
-    first, last = connection.execute(f"SELECT min(seq), max(seq) FROM {JOURNAL} WHERE tbl <> 0").fetchone()
-    rows = 0 if first is None else last - first + 1
-    if rows < _JOURNAL_ROWS_MANY:
-        return [Finding("journal", Severity.OK, f"about {rows} changes wait to be confirmed")]
+    limit = _JOURNAL_ROWS_MANY
+    counted = f"SELECT count(*) FROM (SELECT 1 FROM {JOURNAL} WHERE tbl <> {MARK} LIMIT {limit})"
+    rows = int(connection.execute(counted).fetchone()[0])
+    if rows < limit:
+        return [Finding("journal", Severity.OK, f"{rows} changes wait to be confirmed")]
     return [
         Finding(
             "journal",
             Severity.WARNING,
-            f"about {rows} changes wait to be confirmed",
+            f"{rows} changes or more wait to be confirmed",
             "See whether `admin-sync run` is running and its spool has room",
         )
     ]

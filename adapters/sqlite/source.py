@@ -19,7 +19,7 @@ from adapters.sqlite.confirm import Confirmations
 from adapters.sqlite.connection import connect, refusals, transaction, undo
 from adapters.sqlite.cut import Limits, Parts, Plan, plan
 from adapters.sqlite.install import REINSTALL as INSTALL
-from adapters.sqlite.install import subjects, wanted_capture
+from adapters.sqlite.install import subjects, suffices
 from adapters.sqlite.journal import MARK
 from adapters.sqlite.schema import JOURNAL, META, has_table, meta, meta_position, our_triggers, set_meta
 from adapters.sqlite.watch import Watch
@@ -105,7 +105,9 @@ class SqliteSource:
                         self._note_mark(connection)
                 yield from self._cut(connection, chunk)
         finally:
-            undo(connection)
+            # An iterator that outlives its source has nothing left to end.
+            if connection is self._connection:
+                undo(connection)
 
     def confirm(self, position: Position) -> None:
         with refusals(f"could not clear the journal of {self._path}"):
@@ -141,6 +143,7 @@ class SqliteSource:
         if after > reserved:
             # Positions are reserved durably before they are given: this database was put back to an older state.
             why = f"the spool ends at {after}, but this database never gave more than {reserved}: it was restored"
+            self._reserve(connection, after + _RESERVED)
             raise self._lost(why, after)
         self._confirmations.start(confirmed)
         self._watch.forget()
@@ -173,9 +176,7 @@ class SqliteSource:
     def _fit(self, connection: sqlite3.Connection) -> None:
         """Check that what is installed is what these tables need, and prepare to read them."""
         found = subjects(connection, self._captured)
-        present = our_triggers(connection)
-        wanted = wanted_capture(found, self._captured)
-        if found.new or present != wanted:
+        if found.new or not suffices(our_triggers(connection), found, self._captured):
             raise DatabaseRefused(
                 f"could not capture from {self._path}", "the triggers in it are not the ones that are needed", INSTALL
             )

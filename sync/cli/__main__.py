@@ -1,4 +1,4 @@
-"""`python -m sync.cli`: the same as `admin-sync`, where the script is not on the path."""
+"""`python -m sync.cli` is `admin-sync`: for places that know the interpreter and not where the script was put."""
 
 from sync.cli import main
 

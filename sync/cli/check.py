@@ -18,6 +18,8 @@ from sync.ops.config_model import Config
 from sync.ops.credentials import password_findings
 from sync.ops.identity import Identity, identity_findings
 
+SKEW_MAX_S = 1.0
+
 
 def check(
     *,
@@ -103,9 +105,19 @@ def _running(config: Config) -> list[Finding]:
         return []
     peer = status["peer"]
     if peer["connected"]:
-        return [Finding("peer", Severity.OK, f"{peer['name']} is connected, at {peer['address']}")]
+        connected = Finding("peer", Severity.OK, f"{peer['name']} is connected, at {peer['address']}")
+        return [connected, *_clock_skew(peer["clock_skew_s"])]
     message = f"the node runs ({status['state'].replace('_', ' ')}), and {peer['name']} is not connected"
     return [Finding("peer", Severity.WARNING, message, "See `admin-sync status` for the last error.")]
+
+
+def _clock_skew(skew_s: float | None) -> list[Finding]:
+    if skew_s is None:
+        return []
+    message = f"the clocks of the two nodes differ by {skew_s:+.3f} s; order never depends on them, lag figures do"
+    far = abs(skew_s) > SKEW_MAX_S
+    remedy = "Let both machines follow a time server." if far else ""
+    return [Finding("clock", Severity.WARNING if far else Severity.OK, message, remedy)]
 
 
 async def _peer(config: Config, identity: Identity) -> list[Finding]:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 SAY_S = 2.0
+
+
+def tell_waiting(status: dict[str, Any]) -> None:
+    """Say why work that was asked for does not begin, where that is so: runs wait for capture and peer."""
+    if status["state"] != "streaming":
+        error = status["last_error"]
+        why = f" ({error['what']}: {error['why']})" if error else ""
+        state = status["state"].replace("_", " ")
+        print(f"The node is not streaming: {state}{why}. The run begins when it is.", file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from functools import partial
 from typing import Annotated, Literal
 
+import structlog
 from cyclopts import Parameter
 
 import adapters
@@ -55,8 +57,12 @@ def run(
     identity.own()
     lock = StateLock(settings.state_dir)
     lock.acquire()
+    logger = structlog.get_logger().bind(node=settings.node.name)
     try:
-        asyncio.run(_Daemon(settings, identity).run())
+        daemon = _Daemon(settings, identity)
+        logger.info("started", pid=os.getpid(), state_dir=str(settings.state_dir))
+        asyncio.run(daemon.run())
+        logger.info("stopped")
     finally:
         lock.release()
     return 0

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from sync.cli.app import ConfigFile
 
 LOOK_S = 0.2
-SAY_S = 2.0
 
 
 def snapshot(
@@ -25,12 +24,13 @@ def snapshot(
 
     Example: admin-sync snapshot synonyms agroups
     """
-    from sync.cli.progress import Progress
+    from sync.cli.progress import Progress, tell_waiting
     from sync.cli.setting import read_config
     from sync.errors import UsageError
     from sync.ops.client import ControlClient
 
     client = ControlClient(read_config(config).state_dir)
+    tell_waiting(client.status())
     run = client.snapshot(tables)
     print(run)
     if no_wait:

@@ -23,12 +23,13 @@ def verify(
 
     Example: admin-sync verify --repair
     """
-    from sync.cli.progress import Progress
+    from sync.cli.progress import Progress, tell_waiting
     from sync.cli.setting import read_config
     from sync.errors import AdminSyncError, Negative
     from sync.ops.client import ControlClient
 
     client = ControlClient(read_config(config).state_dir)
+    tell_waiting(client.status())
     result: dict[str, Any] | None = None
     with Progress("verify") as progress:
         for step in client.verify(tables, repair=repair):
@@ -46,7 +47,8 @@ def verify(
     if not result["equal"]:
         remedy = "" if repair else "Run `admin-sync verify --repair` to mend them from the primary."
         raise Negative("the two sides differ", remedy=remedy)
-    print("Both sides are equal.", file=sys.stderr)
+    mended = result.get("difference_count", 0)
+    print(f"Mended {mended:,} differences." if mended else "Both sides are equal.", file=sys.stderr)
     return 0
 
 

@@ -42,11 +42,14 @@ class Batcher:
         closed: list[Batch] = []
         size = estimated_bytes(transaction)
         is_part = transaction.part > 0 or not transaction.last
-        if is_part or self._bytes + size > self._batch_bytes_max or self._schema_differs(transaction):
+        if self._pending and (
+            is_part or self._bytes + size > self._batch_bytes_max or self._schema_differs(transaction)
+        ):
             self._close_into(closed)
         self._pending.append(transaction)
         self._bytes += size
-        self._fingerprints.update((b.schema.name, b.schema.fingerprint) for b in transaction.blocks)
+        for block in transaction.blocks:
+            self._fingerprints[block.schema.name] = block.schema.fingerprint
         if is_part or self._bytes >= self._batch_bytes_max or transaction.chunks or transaction.marks:
             self._close_into(closed)
         return closed
@@ -77,7 +80,11 @@ class Batcher:
 
     def _schema_differs(self, transaction: Transaction) -> bool:
         known = self._fingerprints
-        return any(known.get(b.schema.name, b.schema.fingerprint) != b.schema.fingerprint for b in transaction.blocks)
+        for block in transaction.blocks:
+            schema = block.schema
+            if known.get(schema.name, schema.fingerprint) != schema.fingerprint:
+                return True
+        return False
 
 
 def _gathered(pending: Sequence[Transaction]) -> tuple[tuple[Commit, ...], tuple[Block, ...]]:
@@ -131,17 +138,19 @@ def _one_sequence(pieces: Sequence[Sequence[int]]) -> Sequence[int]:
 def estimated_bytes(transaction: Transaction) -> int:
     """Estimate the encoded, uncompressed size: within a factor of two for what tables usually hold.
 
-    Looks at `_SAMPLE_ROWS` rows of each column, and at the length of every value only where values can be large.
+    Measures the text form of `_SAMPLE_ROWS` rows of each column; where values can be large, the length of every one.
     """
     size = _COMMIT_BYTES
     for block in transaction.blocks:
-        size += len(block) + _columns_bytes(block.schema, block.columns)
+        size += len(block.ops) + _columns_bytes(block.schema, block.columns, len(block.ops))
     for chunk in transaction.chunks:
-        size += _COMMIT_BYTES + _columns_bytes(chunk.schema, chunk.columns)
+        size += _COMMIT_BYTES + _columns_bytes(chunk.schema, chunk.columns, len(chunk.columns[0]))
     return size
 
 
-def _columns_bytes(schema: TableSchema, columns: Columns) -> int:
+def _columns_bytes(schema: TableSchema, columns: Columns, rows: int) -> int:
+    if rows <= _SAMPLE_ROWS:
+        return len(repr(columns))
     return sum(_column_bytes(column.type.kind, values) for column, values in zip(schema.columns, columns, strict=True))
 
 
@@ -153,7 +162,5 @@ def _column_bytes(kind: Kind, column: list[Value]) -> int:
         except TypeError:
             # Numbers among the values, or absent ones: sampled below like any other column.
             pass
-    if rows <= _SAMPLE_ROWS:
-        return len(repr(column))
     sample = column[:: rows // _SAMPLE_ROWS]
     return len(repr(sample)) * rows // len(sample)

@@ -50,26 +50,45 @@ def compare(schema: TableSchema, source: Columns, target: Columns) -> Comparison
     """Hold the target's rows of a key range against the source's; both as one list for each column of the schema."""
     if source == target:
         return _EQUAL
+    if not target[0]:
+        return _all_missing(schema, source)
     ours, our_originals = _by_identity(schema, source)
     theirs, their_originals = _by_identity(schema, target)
-    found: list[tuple[Row, ChunkDifference]] = []
-    mend = _Mend(schema)
-    for key, rows in ours.items():
-        other = theirs.get(key, [])
-        if rows == other or (len(rows) == len(other) > 1 and Counter(rows) == Counter(other)):
-            continue
-        found += [(key, difference) for difference in _differences(schema, key, rows, other)]
-        mend.replace(our_originals[key], their_originals.get(key, []))
-    for key, other in theirs.items():
-        if key not in ours:
-            found += [(key, difference) for difference in _differences(schema, key, [], other)]
-            mend.replace([], their_originals[key])
-    if not found:
+    unequal = [key for key, rows in ours.items() if not _same(rows, theirs.get(key))]
+    unequal += [key for key in theirs if key not in ours]
+    if not unequal:
         return _EQUAL
-    found.sort(key=lambda pair: tuple(map(_rank, pair[0])))
-    kinds = Counter(difference.what for _, difference in found)
-    listed = tuple(difference for _, difference in found[:DIFFERENCES_MAX])
-    return Comparison(kinds["missing"], kinds["extra"], kinds["different"], listed, mend.block())
+    unequal = _in_key_order(unequal)
+    mend = _Mend(schema)
+    kinds: Counter[str] = Counter()
+    listed: list[ChunkDifference] = []
+    for key in unequal:
+        found = _differences(schema, key, ours.get(key, []), theirs.get(key, []))
+        kinds.update(difference.what for difference in found)
+        listed += found[: DIFFERENCES_MAX - len(listed)]
+        mend.replace(our_originals.get(key, []), their_originals.get(key, []))
+    return Comparison(kinds["missing"], kinds["extra"], kinds["different"], tuple(listed), mend.block())
+
+
+def _all_missing(schema: TableSchema, source: Columns) -> Comparison:
+    """The first copy of a table, which is most of what is ever compared: the source's own lists are handed on."""
+    size = len(source[0])
+    keys = list(zip(*(canonical_column(source[index]) for index in schema.identity), strict=True))
+    listed = tuple(ChunkDifference(schema.name, key, "missing") for key in _in_key_order(keys)[:DIFFERENCES_MAX])
+    return Comparison(size, 0, 0, listed, Block(schema, bytes([Op.INSERT]) * size, source, range(size)))
+
+
+def _same(rows: list[Row], other: list[Row] | None) -> bool:
+    if other is None or len(rows) != len(other):
+        return False
+    return rows == other or (len(rows) > 1 and Counter(rows) == Counter(other))
+
+
+def _in_key_order(keys: list[Row]) -> list[Row]:
+    try:
+        return sorted(keys)  # values of one type in each column, as almost always
+    except TypeError:
+        return sorted(keys, key=lambda key: tuple(map(_rank, key)))
 
 
 _Rows = dict[Row, list[Row]]
@@ -92,6 +111,8 @@ def _grouped(keys: Sequence[Row], columns: Columns) -> _Rows:
 
 def _differences(schema: TableSchema, key: Row, rows: Sequence[Row], other: Sequence[Row]) -> list[ChunkDifference]:
     """Pair what only one side has; what finds no partner is missing or extra."""
+    if not (rows and other):
+        return [ChunkDifference(schema.name, key, "missing" if rows else "extra")] * (len(rows) + len(other))
     ours, theirs = Counter(rows), Counter(other)
     only_ours, only_theirs = list((ours - theirs).elements()), list((theirs - ours).elements())
     pairs = min(len(only_ours), len(only_theirs))

@@ -13,17 +13,18 @@ from collections.abc import Hashable, Iterable, Sequence
 from itertools import chain, compress, count
 from math import nan
 from operator import ne
+from types import NoneType
 from typing import Final, cast
 
 from sync.errors import ProtocolError
 from sync.model.change import ABSENT, Block, Columns, Op, Value
-from sync.model.schema import Kind, TableSchema
+from sync.model.schema import TableSchema
 from sync.model.writes import Upserts, Writes
 
 _IS_DELETE: Final = bytes(op == Op.DELETE for op in range(256))
 _IS_ROW: Final = bytes(op != Op.DELETE for op in range(256))
 _IS_CUT: Final = bytes(op != Op.INSERT for op in range(256))
-_MAY_HOLD_NAN: Final = frozenset({Kind.FLOAT, Kind.ANY})
+_ABSENT_TYPE: Final = type(ABSENT)
 
 _Ids = Sequence[Hashable]
 """Identities: the values themselves where one column identifies a row, else tuples of them."""
@@ -69,7 +70,7 @@ def _of_table(schema: TableSchema, ops: bytes, columns: Columns) -> Writes:
     truncate = ops.rfind(Op.TRUNCATE)
     if truncate >= 0:
         ops, columns = ops[truncate + 1 :], tuple([column[truncate + 1 :] for column in columns])
-    identity = _identity(schema, columns)
+    identity, has_null = _identity(schema, columns)
     deletes: list[_Ids] = []
     upserts: tuple[Upserts, ...] = ()
     inserts: Columns = tuple([] for _ in columns)
@@ -78,32 +79,38 @@ def _of_table(schema: TableSchema, ops: bytes, columns: Columns) -> Writes:
     elif not schema.key:
         gone, inserts = _loose(_ids(identity), ops, columns)
         deletes.append(gone)
-    elif any(None in column for column in identity):
+    elif has_null:
         in_key = [None in key for key in zip(*identity, strict=True)]
         gone, inserts = _loose(*_selected(identity, ops, columns, in_key))
         deletes.append(gone)
         unique = [not null for null in in_key]
-        gone, upserts = _keyed(_columns_of(identity, unique), *_part(ops, columns, unique))
+        gone, upserts = _keyed(schema, _columns_of(identity, unique), *_part(ops, columns, unique))
         deletes.append(gone)
     else:
-        gone, upserts = _keyed(identity, ops, columns)
+        gone, upserts = _keyed(schema, identity, ops, columns)
         deletes.append(gone)
     return Writes(schema, truncate >= 0, _delete_columns(deletes, len(identity)), upserts, inserts)
 
 
-def _identity(schema: TableSchema, columns: Columns) -> Columns:
-    """Give the identity columns; every NaN in them is one and the same object, so that it equals itself."""
+def _identity(schema: TableSchema, columns: Columns) -> tuple[Columns, bool]:
+    """Give the identity columns, and whether NULL stands in one.
+
+    Every NaN in them is made one and the same object, so that it equals itself.
+    """
     identity: list[list[Value]] = []
+    has_null = False
     for index in schema.identity:
         column = columns[index]
-        if ABSENT in column:
+        types = set(map(type, column))
+        if _ABSENT_TYPE in types:
             what = f"a change of {schema.name} does not say which row it means"
             why = f"column {schema.columns[index].name} identifies a row and is absent"
             raise ProtocolError(what, why, "This is a defect of the source; please report it.")
-        if schema.columns[index].type.kind in _MAY_HOLD_NAN and any(map(ne, column, column)):
+        has_null = has_null or NoneType in types
+        if float in types and any(map(ne, column, column)):
             column = [nan if value != value else value for value in column]  # noqa: PLR0124 - only NaN differs from itself
         identity.append(column)
-    return tuple(identity)
+    return tuple(identity), has_null
 
 
 def _ids(identity: Columns) -> _Ids:
@@ -123,10 +130,10 @@ def _selected(identity: Columns, ops: bytes, columns: Columns, wanted: Sequence[
     return (_ids(_columns_of(identity, wanted)), *_part(ops, columns, wanted))
 
 
-def _keyed(identity: Columns, ops: bytes, columns: Columns) -> tuple[_Ids, tuple[Upserts, ...]]:
+def _keyed(schema: TableSchema, identity: Columns, ops: bytes, columns: Columns) -> tuple[_Ids, tuple[Upserts, ...]]:
     """Net effect where an identity stands for one row: every deleted identity, and the last state of the others."""
     if Op.DELETE not in ops:
-        return [], _put(identity, columns)
+        return [], _put(schema, identity, columns)
     ids = _ids(identity)
     gone = list(dict.fromkeys(compress(ids, ops.translate(_IS_DELETE))))
     if len(gone) == len(ops):
@@ -140,17 +147,17 @@ def _keyed(identity: Columns, ops: bytes, columns: Columns) -> tuple[_Ids, tuple
         alive = [row and last.get(id_, -1) < place for place, (id_, row) in enumerate(zip(ids, rows, strict=True))]
     if not any(alive):
         return gone, ()
-    return gone, _put(_columns_of(identity, alive), _columns_of(columns, alive))
+    return gone, _put(schema, _columns_of(identity, alive), _columns_of(columns, alive))
 
 
-def _put(identity: Columns, columns: Columns) -> tuple[Upserts, ...]:
+def _put(schema: TableSchema, identity: Columns, columns: Columns) -> tuple[Upserts, ...]:
     """Last state of each row; nothing is copied where no row comes twice and none comes in pieces."""
     everything = tuple(range(len(columns)))
     size = len(columns[0])
     if not size:
         return ()
-    pieces = [index for index in everything if ABSENT in columns[index]]
-    if not pieces and len(set(identity[0] if len(identity) == 1 else zip(*identity, strict=True))) == size:
+    pieces = [index for index in everything if index not in schema.key and ABSENT in columns[index]]
+    if not pieces and _are_distinct(identity, size):
         return (Upserts(everything, columns),)
     ids = _ids(identity)
     last = dict(zip(ids, range(size), strict=True))
@@ -165,6 +172,16 @@ def _put(identity: Columns, columns: Columns) -> tuple[Upserts, ...]:
         latest = dict(zip(compress(ids, here), compress(columns[index], here), strict=True))
         merged[index] = [latest.get(id_, ABSENT) for id_ in finals]
     return _by_presence(merged, pieces)
+
+
+def _are_distinct(identity: Columns, size: int) -> bool:
+    """Whether no identity comes twice; False also where that would take longer to find out than to do the work.
+
+    Distinct hashes prove it, and need no tuple for each row to be kept.
+    """
+    if len(identity) == 1:
+        return len(set(identity[0])) == size
+    return len(set(map(hash, zip(*identity, strict=True)))) == size
 
 
 def _by_presence(columns: Sequence[list[Value]], pieces: list[int]) -> tuple[Upserts, ...]:

@@ -5,7 +5,7 @@ failure can be met again.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import closing
 from importlib.resources import files
 from itertools import islice
@@ -20,14 +20,17 @@ INSERT_ROWS_MAX: Final = 10_000
 """Rows handed to the database at once: bounds memory at the large size."""
 
 
-def create(path: Path, size: Size, *, seed: int, with_rows: bool = True) -> dict[str, int]:
+def create(
+    path: Path, size: Size, *, seed: int, with_rows: bool = True, tables: Container[str] | None = None
+) -> dict[str, int]:
     """Make the database at `path`, which must not exist, and return table to rows.
 
-    Without rows the schema alone is made: what a secondary starts from.
+    Every table is made; only `tables` are filled (all of them where None). Without rows the schema alone is made:
+    what a secondary starts from.
     """
     if path.exists():
         raise FileExistsError(f"could not create the sample site: {path} exists already")
-    counts = rows_of(size)
+    counts = {table: rows if tables is None or table in tables else 0 for table, rows in rows_of(size).items()}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=OFF")  # a half-made sample is thrown away, never repaired

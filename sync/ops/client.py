@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -43,11 +43,11 @@ class ControlClient:
         """Start a run over `tables` (all where empty); gives its number. Raises what the node refuses with."""
         return int(self._one("POST", "/snapshot", {"tables": list(tables)})["run"])
 
-    def verify(self, tables: Sequence[str], *, repair: bool) -> Iterator[dict[str, Any]]:
+    def verify(self, tables: Sequence[str], *, repair: bool) -> Generator[dict[str, Any], None, None]:
         """Progress, then the result with `final`. Raises what the node refuses with."""
         return self._stream("POST", "/verify", {"tables": list(tables), "repair": repair})
 
-    def tail(self, tables: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def tail(self, tables: Sequence[str]) -> Generator[dict[str, Any], None, None]:
         """Changes as they pass, without end."""
         query = urlencode([("table", table) for table in tables])
         return self._stream("GET", f"/tail?{query}" if query else "/tail")
@@ -59,7 +59,7 @@ class ControlClient:
 
     def _stream(
         self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float | None = None
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         connection = _UnixConnection(self._path)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))

@@ -11,9 +11,11 @@ Pure protocol; sync.ops.pairing_io brings the bytes across. The dialling side (t
 
 SPAKE2 makes a guess cost one attempt on the wire: neither listening nor answering as the wrong side gives anything
 to test codes against. Each sealed message is encrypted under a key of its own direction and bound to a hash over all
-messages before it, so that none can be swapped, reordered or reflected. A proves the code first: only a wrong proof
-counts as an attempt, and B answers nothing that depends on the code before it has seen one. Nothing is pinned
-before the other side has proved the code.
+messages before it, so that none can be swapped, reordered or reflected. (The library computes in plain Python and not
+in constant time; a code that lives ten minutes and three attempts leaves nothing to measure.)
+
+A proves the code first: only a wrong proof counts as an attempt, and B answers nothing that depends on the code
+before it has seen one. Nothing is pinned before the other side has proved the code.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import msgpack
 from sync.model.batch import Chunk, ChunkRequest, ChunkResult
 from sync.model.notice import ChunkCompared, SnapshotMoved, Warned
 from sync.ports import Clock, Observer
-from sync.replicator.runs import Run
+from sync.replicator.runs import CHUNK_ROWS, Run
 
 SAVE_INTERVAL_S = 1.0
 QUEUE_MAX = 16
@@ -30,6 +30,8 @@ class Desk:
     store: Callable[[bytes], None] = lambda _: None
     on_report: Callable[[Report], None] = lambda _: None
     """Told after every answer (`Run.progress()`) and at the end of a run (`Run.report()`, which is `finished`)."""
+    chunk_rows: int = CHUNK_ROWS
+    """Rows of a chunk, where its range is not fixed yet."""
     _current: Run | None = None
     _waiting: list[Run] = field(default_factory=list)
     _numbers: int = 0
@@ -43,7 +45,7 @@ class Desk:
         try:
             saved: dict[str, Any] = msgpack.unpackb(state)
             self._numbers = int(saved["numbers"]) + 1
-            runs = [Run.from_state(run) for run in saved["runs"]]
+            runs = [Run.from_state(run, self.chunk_rows) for run in saved["runs"]]
         except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
             self.observer.notice(Warned(f"could not read the saved snapshot runs, starting without them: {error!r}"))
             return
@@ -60,7 +62,7 @@ class Desk:
         if len(self._waiting) >= QUEUE_MAX:
             self._waiting.pop(0)
         self._numbers += 1
-        self._waiting.append(Run(self._numbers, kind, list(tables), repair=repair))
+        self._waiting.append(Run(self._numbers, kind, list(tables), repair, self.chunk_rows))
         self._save()
         return self._numbers
 
@@ -71,6 +73,11 @@ class Desk:
     def snapshot_unfinished(self) -> bool:
         """Whether a snapshot is under way or waits."""
         return any(run is not None and run.kind == "snapshot" for run in (self._current, *self._waiting))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no run is under way or waits."""
+        return self._current is None and not self._waiting
 
     def connected(self) -> None:
         """Begin a session: what the old one did not answer is asked for again."""

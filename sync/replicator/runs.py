@@ -17,6 +17,8 @@ from sync.model.change import Row
 OUTSTANDING_MAX = 8
 """Chunks on the way at once: bounds what a run adds to the spool while the peer is slow."""
 
+CHUNK_ROWS = 2000
+
 DIFFERENCES_KEPT_MAX = 10_000
 """Differences that a run keeps for its report; all are counted."""
 
@@ -51,7 +53,7 @@ class Run:
     kind: str
     tables: Sequence[str]
     repair: bool = False
-    chunk_rows: int = 2000
+    chunk_rows: int = CHUNK_ROWS
     tallies: dict[str, TableTally] = field(default_factory=dict)
     differences: list[ChunkDifference] = field(default_factory=list)
     difference_count: int = 0
@@ -181,13 +183,14 @@ class Run:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Run:
+    def from_state(cls, state: Mapping[str, Any], chunk_rows: int = CHUNK_ROWS) -> Run:
         """Go on with a run of the process before this one.
 
         It gets the next number: answers to chunks of the old one, which may still be on the way, then miss.
         Raises KeyError, TypeError or ValueError where the state is not one that `to_state` wrote.
         """
-        run = cls(int(state["number"]) + 1, str(state["kind"]), list(state["tables"]), repair=bool(state["repair"]))
+        number, kind, repair = int(state["number"]) + 1, str(state["kind"]), bool(state["repair"])
+        run = cls(number, kind, list(state["tables"]), repair, chunk_rows)
         run._table, after = state["at"]
         run._after = None if after is None else tuple(after)
         for table, low, high, purpose in state["again"]:

@@ -39,6 +39,7 @@ class Link:
         self.feed: Callable[[], None] = lambda: None
         self._kick = asyncio.Event()
         self._ended = False
+        self._failed = asyncio.Event()
         self._failure: Exception | None = None
 
     def kick(self) -> None:
@@ -49,6 +50,7 @@ class Link:
         """End the link with this error; what the session queued (a refusal) is still sent."""
         self._failure = self._failure or error
         self._ended = True
+        self._failed.set()
         self.kick()
 
     async def run(self) -> None:
@@ -57,17 +59,18 @@ class Link:
         self.kick()
         reading = asyncio.create_task(self._read(), name="link-read")
         writing = asyncio.create_task(self._write(), name="link-write")
+        failing = asyncio.create_task(self._failed.wait(), name="link-fail")
+        tasks = (reading, writing, failing)
         try:
-            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                self._ended = True
-                self.kick()
-                # A refusal or goodbye that is queued still goes out, if the peer takes it.
-                await asyncio.wait((writing,), timeout=GOODBYE_TIMEOUT_S)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._ended = True
+            self.kick()
+            # A refusal or goodbye that is queued still goes out, if the peer takes it.
+            await asyncio.wait((writing,), timeout=GOODBYE_TIMEOUT_S)
         finally:
-            for task in (reading, writing):
+            for task in tasks:
                 task.cancel()
-            results = await asyncio.gather(reading, writing, return_exceptions=True)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
             self._writer.transport.abort()
         if self._failure is not None:
             raise self._failure
@@ -94,7 +97,7 @@ class Link:
             pieces = self.session.data_to_send()
             for piece in pieces:
                 self._writer.write(piece)
-                await self._writer.drain()
+                await self._drain()
             if pieces:
                 continue
             if self._ended or self.session.state is State.CLOSED:
@@ -102,9 +105,23 @@ class Link:
             self._kick.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._kick.wait(), self.session.due(self._clock.monotonic()))
-            for arrival in self.session.tick(self._clock.monotonic(), self._clock.wall_us()):
-                if self._deliver(arrival):
-                    self._ended = True
+            self._tick()
+
+    async def _drain(self) -> None:
+        """Wait until the peer takes what was written. Time goes on: one that takes nothing may be silent too."""
+        while True:
+            try:
+                async with asyncio.timeout(self.session.due(self._clock.monotonic())):
+                    await self._writer.drain()
+            except TimeoutError:
+                self._tick()
+            else:
+                return
+
+    def _tick(self) -> None:
+        for arrival in self.session.tick(self._clock.monotonic(), self._clock.wall_us()):
+            if self._deliver(arrival):
+                self._ended = True
 
     def _deliver(self, arrival: Arrival) -> bool:
         """Hand one arrival on; True where it ends the link in good order."""

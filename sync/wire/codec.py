@@ -145,14 +145,13 @@ class Codec:
 
 def describe(batch: Batch, payload: bytes, bytes_raw: int) -> Encoded:
     """Say of a batch what spool and sender must know; a receiver compares it with what was announced."""
-    whole = batch.last and batch.part == 0
     return Encoded(
         payload=payload,
         first=batch.first,
         position=batch.position,
         part=batch.part,
         last=batch.last,
-        transactions=len(batch.commits) if whole else int(batch.last),
+        transactions=len(batch.commits) if batch.last else 0,
         changes=batch.change_count,
         bytes_raw=bytes_raw,
         committed_at_us=batch.commits[-1].committed_at_us,

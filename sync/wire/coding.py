@@ -6,6 +6,7 @@ does not know is ignored, so that a later one can add to a message without a new
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sync.model.batch import Checkpoint, Encoded
@@ -75,9 +76,17 @@ def pack_welcome(resume: Resume, protocol: int, beat_interval_ms: int) -> bytes:
             "checkpoint": None if checkpoint is None else [checkpoint.origin, checkpoint.epoch, checkpoint.position],
             "durable": resume.durable,
             "credit": resume.credit,
-            "warnings": resume.warnings,
+            "warnings": _listed(resume.warnings),
         }
     )
+
+
+def _listed(warnings: Sequence[str]) -> list[str]:
+    """What fits; the last line tells how many did not, because a welcome that is refused would come again for ever."""
+    kept = [warning[:SENTENCE_CHARS_MAX] for warning in warnings[:LISTED_MAX]]
+    if len(warnings) > LISTED_MAX:
+        kept[-1] = f"and {len(warnings) - LISTED_MAX + 1} more"
+    return kept
 
 
 def read_welcome(head: bytes) -> tuple[Resume, int, int]:

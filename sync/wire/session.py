@@ -12,7 +12,7 @@ connect, and what is applied, is the owner's decision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -149,11 +149,13 @@ class Session(Conversation):
             self._send(MessageKind.RESULTS, head)
 
     def request(self, kind: str, body: Mapping[str, Any]) -> int:
-        """Ask the peer; gives the number that its answers carry. The body holds what msgpack holds."""
+        """Ask the peer; gives the number that its answers carry. Lists in it have at most 1,024 items."""
         if len(self._asked) >= self._limits.requests_max:
             raise LocalMisuse(f"{len(self._asked)} requests wait for their answers")
         number = self._requests + 1
-        self._send(MessageKind.REQUEST, coding.pack_request(Request(number, kind, body)))
+        head = coding.pack_request(Request(number, kind, body))
+        _refuse_unreadable(head, coding.read_request)
+        self._send(MessageKind.REQUEST, head)
         self._requests = number
         self._asked[number] = kind
         return number
@@ -164,7 +166,9 @@ class Session(Conversation):
             return
         if number not in self._asked_of_us:
             raise LocalMisuse(f"request {number} does not wait for an answer")
-        self._send(MessageKind.ANSWER, coding.pack_answer(Answer(number, ok, body, final)))
+        head = coding.pack_answer(Answer(number, ok, body, final))
+        _refuse_unreadable(head, coding.read_answer)
+        self._send(MessageKind.ANSWER, head)
         if final:
             self._asked_of_us.discard(number)
 
@@ -179,3 +183,11 @@ class Session(Conversation):
         if self._state is State.WAITING:
             return self._greeted + self._limits.handshake_timeout_s
         return self._beats.silence_at if self._state in {State.OPEN, State.LEAVING} else NEVER
+
+
+def _refuse_unreadable(head: bytes, read: Callable[[bytes], object]) -> None:
+    """Find out here, not at the peer, that a body has a list or map that no peer reads."""
+    try:
+        read(head)
+    except ProtocolError as error:
+        raise LocalMisuse(str(error)) from error

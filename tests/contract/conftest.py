@@ -1,3 +1,5 @@
+"""Fixtures: a server and a pair of each kind."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

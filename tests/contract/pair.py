@@ -113,13 +113,12 @@ class Pair:
             assert sorted_rows(self.secondary.rows(name)) == sorted_rows(self.primary.rows(name)), name
 
     def _install(self) -> None:
-        for server, install in (
-            (self.primary, lambda site: site.install_capture(self.tables)),
-            (self.secondary, lambda site: site.install_guard(self.tables, "cms-east")),
-        ):
-            site = server.site()
-            install(site)
-            site.close()
+        site = self.primary.site()
+        site.install_capture(self.tables)
+        site.close()
+        site = self.secondary.site()
+        site.install_guard(self.tables, "cms-east")
+        site.close()
 
 
 def sorted_rows(rows: Iterable[Row]) -> list[Row]:

@@ -99,10 +99,8 @@ class MemoryServer:
             if not found:
                 continue
             changes.append(Change(schema, Op.DELETE, found[0]))
-            if isinstance(step, Update):
-                put = [step.row] * len(found)
-            else:
-                put = found[1:] if step.one else []
+            left = found[1:] if isinstance(step, Delete) and step.one else []
+            put = [step.row] * len(found) if isinstance(step, Update) else left
             changes += [Change(schema, Op.INSERT, row) for row in put]
             held[name] = [row for row in rows if row not in found] + put
         self.database.commit(changes)

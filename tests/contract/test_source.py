@@ -31,8 +31,9 @@ def test_wake_ends_a_wait(pair: Pair) -> None:
     assert pair.source.wait(0.01) is False
 
 
-def test_origin_is_stable_and_named(pair: Pair) -> None:
+def test_origin_is_stable_and_known_before_open(pair: Pair) -> None:
     origin = pair.source.origin
+    assert pair.primary.source().origin == origin
     pair.reopen()
     assert origin
     assert pair.source.origin == origin
@@ -86,13 +87,27 @@ def test_confirmed_changes_are_forgotten(pair: Pair) -> None:
 
 
 def test_a_spool_that_lost_what_was_confirmed_is_told(pair: Pair) -> None:
-    """Invariant 1: a gap is an error, not a silence."""
+    """Invariant 1: a gap is an error, not a silence, and says where to go on."""
     for number in range(2):
         pair.run(Insert(KEYED, (number, "a", None)))
         pair.read()
     pair.source.confirm(pair.position)
-    with pytest.raises(PositionLost):
-        pair.reopen(after=pair.log[0].position)
+    for after in (START, pair.log[0].position):
+        with pytest.raises(PositionLost) as lost:
+            pair.reopen(after=after)
+        pair.reopen(after=Position(lost.value.resume))
+        assert pair.read() == []
+
+
+def test_a_spool_that_is_ahead_of_a_restored_database_is_told(pair: Pair) -> None:
+    """Invariant 1: what was written since the backup is not there any more, and no position comes twice."""
+    ahead = Position(10**12)
+    with pytest.raises(PositionLost) as lost:
+        pair.reopen(after=ahead)
+    assert lost.value.resume >= ahead
+    pair.reopen(after=Position(lost.value.resume))
+    pair.run(Insert(KEYED, (1, "a", None)))
+    assert [t.position > ahead for t in pair.read()] == [True]
 
 
 def test_opening_without_an_installation_is_refused(pair: Pair) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sync.spool.disk import StateLock
+
 from .conftest import Command
 
 
@@ -153,8 +155,6 @@ def test_a_wanted_table_that_can_not_be_captured_stops_the_installation(
 
 
 def test_uninstall_keeps_its_hands_off_a_running_node(command: Command, east: Path, database: Path) -> None:
-    from sync.spool.disk import StateLock
-
     assert command("install", "-c", east).code == 0
     lock = StateLock(east.parent / "state")
     lock.acquire()

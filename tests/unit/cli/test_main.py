@@ -26,7 +26,8 @@ def test_every_command_has_help_with_an_example(command: Command, name: str) -> 
 def test_the_overview_names_every_command_and_imports_none() -> None:
     script = (
         "import sys, sync.cli; code = sync.cli.execute(['--help']); "
-        "print([name for name in sys.modules if name.startswith(('sync.node', 'sync.ops', 'adapters'))]); sys.exit(code)"
+        "print([name for name in sys.modules if name.startswith(('sync.node', 'sync.ops', 'adapters'))]); "
+        "sys.exit(code)"
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert all(f" {name} " in shown.stdout for name in COMMANDS)
@@ -51,7 +52,7 @@ def test_wrong_usage_is_2_and_says_where_help_is(command: Command, arguments: tu
 
 
 @pytest.mark.parametrize(
-    "error, code",
+    ("error", "code"),
     [
         (errors.Negative("no"), 1),
         (errors.UsageError("wrong"), 2),

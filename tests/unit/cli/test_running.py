@@ -169,7 +169,8 @@ def test_verify_says_what_differs_and_repairs_it(pair: Pair) -> None:
         assert found.code == 1
         assert "agroups ['1', 'kept']" in found.out or "agroups [1, 'kept']" in found.out
         assert "--repair" in found.err
-        pair.command("verify", "--repair", "-c", pair.east)
+        mended = pair.command("verify", "--repair", "-c", pair.east)
+        assert (mended.code, "Mended 1 differences" in mended.err) == (0, True)
         assert pair.command("verify", "-c", pair.east).code == 0
     assert rows(pair.west_db) == [(1, "kept")]
 

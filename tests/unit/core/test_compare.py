@@ -87,6 +87,14 @@ def test_mend_writes_the_values_of_the_source_as_they_are() -> None:
     assert [type(value) for value in change.row] == [int, bool, float]
 
 
+def test_first_copy_hands_the_lists_on() -> None:
+    source = columns([(2, "b", 1), (1, "a", 1)])
+    found = compare(KEYED, source, columns([]))
+    assert found.mend is not None
+    assert all(mine is theirs for mine, theirs in zip(found.mend.columns, source, strict=True))
+    assert [(d.key, d.what) for d in found.differences] == [((1,), "missing"), ((2,), "missing")]
+
+
 def test_keyless_rows_keep_their_multiplicity() -> None:
     row: Row = (1, 1, 1)
     found = compare(KEYLESS, columns([row] * 3), columns([row]))

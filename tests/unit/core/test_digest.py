@@ -51,6 +51,15 @@ def test_equal_values_have_equal_digests(one: object, other: object) -> None:
     assert same == values_equal(one, other)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (1, True), (0, -0.0), (False, 0.0), (nan, -nan), (2**53, 2.0**53)]
+)
+def test_numbers_are_equal_by_value(one: float, other: float) -> None:
+    """Invariant 10: a database that stores 1.0 as 1 holds the same row."""
+    assert digest(SCHEMA, ([one], [0])) == digest(SCHEMA, ([other], [0]))
+    assert compare(SCHEMA, ([one], [0]), ([other], [0])).equal
+
+
 def test_rows_count_as_often_as_they_stand() -> None:
     row: Row = (1, "x")
     seen = Counter(digest(SCHEMA, columns([row] * n)) for n in range(5))

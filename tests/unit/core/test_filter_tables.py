@@ -51,7 +51,7 @@ def test_call_table_is_denied_by_its_structure_alone(name: str) -> None:
     "name",
     [
         "cagent",
-        "pagent",
+        "pvdn",
         "csplit",
         "psplit",
         "wvdn",

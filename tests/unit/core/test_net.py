@@ -25,7 +25,7 @@ def table(key: tuple[int, ...], kinds: Sequence[Kind] = (Kind.INT32, Kind.ANY, K
 def histories(draw: st.DrawFn) -> tuple[TableSchema, list[tuple[Op, Row]]]:
     schema = table(draw(st.sampled_from([(), (0,), (0, 1), (1, 0)])))
     identity = set(schema.identity)
-    keys = st.one_of(st.integers(0, 2), st.sampled_from([None, 1.0, True, "1", b"1"]))
+    keys = st.sampled_from([None, None, 0, 1, 1.0, True, "1", b"1"])
     values = st.sampled_from([None, "a", "b", 7])
     changes: list[tuple[Op, Row]] = []
     for op in draw(st.lists(st.sampled_from([*Op, Op.UPSERT, Op.INSERT, Op.DELETE]), max_size=14)):
@@ -117,6 +117,21 @@ def test_tables_come_in_order_of_appearance_and_empty_blocks_not_at_all() -> Non
     row: Row = (1, "a", "b", "c")
     blocks = [Block.of(two, [(Op.UPSERT, row)]), Block.of(one, []), Block.of(two, [(Op.UPSERT, row)])]
     assert [writes.schema.name for writes in net(blocks)] == ["u"]
+
+
+def test_null_in_a_key_is_not_unique() -> None:
+    """SQL lets a unique index hold many of them: they are added, never collapsed."""
+    schema = table((0, 1))
+    changes: list[tuple[Op, Row]] = [
+        (Op.INSERT, (1, None, "a", "b")),
+        (Op.INSERT, (1, None, "a", "c")),
+        (Op.UPSERT, (2, None, "a", "b")),
+        (Op.UPSERT, (1, 1, "a", "b")),
+    ]
+    (writes,) = net([Block.of(schema, changes)])
+    assert writes.inserts == ([1, 1, 2], [None, None, None], ["a", "a", "a"], ["b", "c", "b"])
+    assert writes.deletes == ([2], [None])
+    assert [group.columns for group in writes.upserts] == [([1], [1], ["a"], ["b"])]
 
 
 def test_every_nan_is_one_key() -> None:

@@ -142,7 +142,7 @@ def test_actions_reach_the_node(tmp_path: Path) -> None:
     assert (steps[-1]["final"], steps[-1]["equal"]) == (True, False)
 
 
-@pytest.mark.parametrize("table, exit_code, what", [("gone", 4, "the peer is gone"), ("wrong", 5, "fenced")])
+@pytest.mark.parametrize(("table", "exit_code", "what"), [("gone", 4, "the peer is gone"), ("wrong", 5, "fenced")])
 def test_an_error_inside_a_stream_comes_out_with_its_exit_code(
     tmp_path: Path, table: str, exit_code: int, what: str
 ) -> None:
@@ -270,6 +270,6 @@ def test_an_address_in_use_is_a_usage_error_and_leaves_no_socket_behind(tmp_path
     with socket.socket() as other:
         other.bind((HERE, 0))
         other.listen()
-        with pytest.raises(UsageError, match="Change http.address"):
+        with pytest.raises(UsageError, match=r"Change http\.address"):
             Scene(tmp_path, (HERE, other.getsockname()[1]))
     assert not (tmp_path / "control.sock").exists()

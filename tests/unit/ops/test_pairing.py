@@ -164,7 +164,7 @@ def test_a_replayed_attempt_is_refused() -> None:
         again.receive(seen[2])
 
 
-@pytest.mark.parametrize("expected_a, expected_b", [("cms-north", "cms-east"), ("cms-west", "cms-north")])
+@pytest.mark.parametrize(("expected_a", "expected_b"), [("cms-north", "cms-east"), ("cms-west", "cms-north")])
 def test_another_name_than_the_configured_one_is_refused(expected_a: str, expected_b: str) -> None:
     a = Handshake(east(expected_a), CODE, dialling=True)
     b = Handshake(west(expected_b), CODE, dialling=False)

@@ -223,6 +223,27 @@ def test_open_requests_are_limited() -> None:
         pair.right.request("c", {})
 
 
+def test_a_body_that_no_peer_would_read_is_not_sent() -> None:
+    pair = ConnectionPair().open()
+    with pytest.raises(LocalMisuse, match="REQUEST"):
+        pair.right.request("verify", {"tables": ["t"] * 1025})
+    pair.carry(pair.right)
+    number = pair.right.request("verify", {"tables": ["t"] * 1024})
+    pair.carry(pair.right)
+    with pytest.raises(LocalMisuse, match="ANSWER"):
+        pair.left.answer(number, True, {"lines": ["x"] * 1025})
+
+
+def test_too_many_warnings_do_not_prevent_the_welcome() -> None:
+    pair = ConnectionPair()
+    pair.settle()
+    pair.right.accept(Resume(None, warnings=("w" * 5000,) * 100))
+    (welcomed,) = pair.carry(pair.right)
+    assert isinstance(welcomed, Welcomed)
+    assert len(welcomed.resume.warnings) == 64
+    assert welcomed.resume.warnings[-1] == "and 37 more"
+
+
 def test_beats_measure_the_round_trip_and_carry_the_primarys_health() -> None:
     pair = ConnectionPair().open()
     pair.left.beat_answer = BeatAnswer(Position(12), Position(2), False, WALL_US, 4096, "capture stopped")
@@ -299,6 +320,14 @@ def test_goodbye_from_either_half(first: Half) -> None:
     assert leaver.state is other.state is State.CLOSED
     assert leaver.receive_eof() == other.receive_eof() == [Disconnected(orderly=True)]
     assert leaver.receive_eof() == []
+
+
+def test_a_stream_that_ends_before_the_other_goodbye_is_not_orderly() -> None:
+    """Invariant 10 (honest): half a farewell is a lost connection."""
+    pair = ConnectionPair().open()
+    pair.left.goodbye("update")
+    pair.carry(pair.left)
+    assert pair.left.receive_eof() == pair.right.receive_eof() == [Disconnected(orderly=False)]
 
 
 def test_both_leave_at_once() -> None:

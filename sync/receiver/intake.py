@@ -1,0 +1,218 @@
+"""The intake: what the secondary does with what came in one session, decided without waiting for anything.
+
+It is a course of steps: each names what must be done elsewhere (a call on the target's thread, a pause, the next
+arrival), and goes on with what came of it. Whoever performs the steps, the event loop or a simulation, decides nothing.
+The rule it keeps: an acknowledgement says what the database said, never what arrived.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sync.core.backoff import Backoff
+from sync.errors import AdminSyncError, DatabaseBusy, PeerError, PeerRefused
+from sync.model.batch import Checkpoint
+from sync.model.notice import ApplyFailed, SessionOpened
+from sync.model.position import START, Position
+from sync.ports import Observer
+from sync.receiver.applier import Applier, Outcome
+from sync.wire.arrivals import BatchArrived, GoodbyeArrived, PeerHello
+from sync.wire.match import Expected, Reason, refusal_of
+from sync.wire.messages import Hello, RefusalCode, Resume
+from sync.wire.session import Session
+
+GROUP_BYTES_MAX = 4 * 1024 * 1024
+"""Encoded bytes that one target transaction may gather (whole batches)."""
+FLUSH_INTERVAL_S = 0.1
+"""How long the durable position may stay behind the applied one under load."""
+WARNINGS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Call this on the target's thread, and go on with what it gives or raises."""
+
+    call: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Go on after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Go on as soon as something is in `arrived`, or after the timeout; None waits for ever."""
+
+    timeout_s: float | None
+
+
+Step = Work | Pause | Await
+Course = Generator[Step, Any, None]
+Arrived = PeerHello | BatchArrived | GoodbyeArrived
+
+
+@dataclass(slots=True)
+class Intake:
+    """One session's course. `arrived` is filled by the owner; its length is bounded by the session's credit."""
+
+    session: Session
+    applier: Applier
+    observer: Observer
+    expected: Expected
+    epoch: int
+    backoff: Backoff
+    kick: Callable[[], None]
+    """Wakes the link's writer."""
+    fail: Callable[[Exception], None]
+    """Ends the link with an error."""
+    address: str = ""
+    arrived: deque[Arrived] = field(default_factory=deque)
+    _received: int = 0
+    _applied: Position = START
+    _durable: Position = START
+
+    def run(self) -> Course:
+        """Judge the hello, then apply until the goodbye; an error ends the link."""
+        try:
+            while True:
+                if not self.arrived:
+                    yield Await(None if self._durable == self._applied else FLUSH_INTERVAL_S)
+                arrived = self.arrived.popleft() if self.arrived else None
+                match arrived:
+                    case PeerHello():
+                        yield from self._greet(arrived)
+                    case GoodbyeArrived():
+                        yield from self.leave("everything received is applied")
+                        return
+                    case None:
+                        yield from self._flush()
+                    case _:
+                        yield from self._apply(arrived)
+        except AdminSyncError as error:
+            self._refuse(error)
+            self.fail(error)
+
+    def leave(self, reason: str) -> Course:
+        """Make durable what was applied, acknowledge it, and say goodbye."""
+        yield from self._flush()
+        self.session.goodbye(reason)
+        self.kick()
+
+    def _greet(self, arrival: PeerHello) -> Course:
+        hello = arrival.hello
+        refusal = refusal_of(hello, self.expected) or self._fenced(hello, self.epoch)
+        if refusal is not None:
+            self._turn_away(hello, refusal)
+            return
+        checkpoint, warnings, refusal = yield Work(lambda: self._prepare(hello))
+        if refusal is not None:
+            self._turn_away(hello, refusal)
+            return
+        if checkpoint is not None:
+            self._applied = self._durable = checkpoint.position
+        self.session.accept(Resume(checkpoint, self._durable, warnings=warnings))
+        self.observer.notice(
+            SessionOpened(hello.node, self.address, arrival.protocol, hello.epoch, arrival.clock_skew_s, warnings)
+        )
+        self.kick()
+
+    def _turn_away(self, hello: Hello, refusal: Reason) -> None:
+        code, what, why, remedy = refusal
+        self.session.refuse(*refusal)
+        self.kick()
+        self.fail(PeerRefused(code.value, f"refused {hello.node}: {what}", why, remedy))
+
+    @staticmethod
+    def _fenced(hello: Hello, seen: int) -> Reason | None:
+        if hello.epoch >= seen:
+            return None
+        why = f"its epoch is {hello.epoch}, {seen} was seen here"
+        return RefusalCode.LOWER_EPOCH, f"{hello.node} is fenced", why, "Another node was promoted since."
+
+    def _prepare(self, hello: Hello) -> tuple[Checkpoint | None, tuple[str, ...], Reason | None]:
+        """On the target's thread: open it, look where it stands and whether its tables fit."""
+        self.applier.target.close()
+        self.applier.target.open()
+        refusal = self._fenced(hello, self.applier.target.epoch())
+        if refusal is not None:
+            return None, (), refusal
+        checkpoint = self.applier.restart(hello.origin, hello.epoch)
+        # What was committed before a crash of this process may be in the system's memory only.
+        self.applier.target.flush()
+        mine = self.applier.target.tables()
+        warnings = [f"table {name} is missing on the secondary" for name in hello.fingerprints if name not in mine]
+        return checkpoint, tuple(sorted(warnings)[:WARNINGS_MAX]), None
+
+    def _apply(self, first: BatchArrived) -> Course:
+        payloads = [first.encoded.payload]
+        size = len(first.encoded.payload)
+        while size < GROUP_BYTES_MAX and self.arrived and isinstance(self.arrived[0], BatchArrived):
+            payloads.append(self.arrived[0].encoded.payload)
+            size += len(payloads[-1])
+            self.arrived.popleft()
+        yield from self._apply_until_done(payloads)
+        self._received += len(payloads)
+        self._acknowledge()
+
+    def _apply_until_done(self, payloads: list[bytes]) -> Course:
+        """Apply, and where the database refuses, try again until a person has mended it: the stream waits."""
+        while True:
+            mid_transaction = self.applier.mid_transaction
+            try:
+                outcome: Outcome = yield Work(lambda: self.applier.apply(payloads))
+            except PeerError:
+                raise
+            except AdminSyncError as error:
+                retry_s = self.backoff.next_s()
+                self.observer.notice(ApplyFailed(error, retry_s))
+                yield Pause(retry_s)
+                if mid_transaction:
+                    # The parts before these are rolled back with it: only a new session brings them again.
+                    raise
+                yield from self._reopen()
+            else:
+                self.backoff.reset()
+                self._applied = max(self._applied, outcome.applied)
+                if outcome.results:
+                    self.session.results(outcome.results)
+                return
+
+    def _reopen(self) -> Course:
+        def again() -> None:
+            target = self.applier.target
+            target.close()
+            target.open()
+
+        try:
+            yield Work(again)
+        except AdminSyncError:
+            return  # the next attempt to apply meets the same error and reports it
+
+    def _flush(self) -> Course:
+        if self._durable == self._applied:
+            return
+        applied = self._applied
+        yield Work(self.applier.target.flush)
+        self._durable = applied
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        self.session.acknowledge(self._received, self._applied, self._durable)
+        self.kick()
+
+    def _refuse(self, error: AdminSyncError) -> None:
+        """Tell the peer why the session ends: its own fault, or this side's database."""
+        code = RefusalCode.MALFORMED
+        if isinstance(error, PeerRefused):
+            code = next((known for known in RefusalCode if known.value == error.code), code)
+        elif not isinstance(error, PeerError):
+            code = RefusalCode.BUSY if isinstance(error, DatabaseBusy) else RefusalCode.NOT_INSTALLED
+            self.observer.notice(ApplyFailed(error, 0.0))
+        self.session.refuse(code, error.what, error.why, error.remedy)
+        self.kick()
