@@ -115,30 +115,29 @@ def _many(
     connection: sqlite3.Connection, statements: Statements, statement: str, columns: Columns, keys: Columns
 ) -> None:
     """Run a statement for all rows; where it is refused, find out for which one."""
+    connection.execute("SAVEPOINT whole_set")
     try:
         connection.executemany(statement, zip(*columns, strict=True))
     except ROW_ERRORS as error:
         if not is_row_error(error):
             raise
+        # The rows before the one at fault are in already, and would now be refused for standing in their own way.
+        connection.execute("ROLLBACK TO whole_set")
         _blame(connection, statements, statement, columns, keys)
         raise refused(statements, (), (), (), error) from error
+    connection.execute("RELEASE whole_set")
 
 
 def _blame(
     connection: sqlite3.Connection, statements: Statements, statement: str, columns: Columns, keys: Columns
 ) -> None:
-    """Run the set again row by row inside a savepoint, up to the row that is refused."""
+    """Run the set again row by row, up to the row that is refused. The caller's transaction ends with it."""
     names = statements.schema.column_names if len(columns) == len(statements.schema.columns) else statements.key
-    connection.execute("SAVEPOINT blame")
-    try:
-        for row, key in zip(zip(*columns, strict=True), zip(*keys, strict=True), strict=True):
-            try:
-                connection.execute(statement, row)
-            except ROW_ERRORS as error:
-                raise refused(statements, names, row, key, error) from error
-    finally:
-        connection.execute("ROLLBACK TO blame")
-        connection.execute("RELEASE blame")
+    for row, key in zip(zip(*columns, strict=True), zip(*keys, strict=True), strict=True):
+        try:
+            connection.execute(statement, row)
+        except ROW_ERRORS as error:
+            raise refused(statements, names, row, key, error) from error
 
 
 def refused(

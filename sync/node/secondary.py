@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from sync.core.filter import Filter
@@ -133,13 +132,22 @@ class Secondary:
         self._receiver, self._link = receiver, link
         self._idle.clear()
         applying = asyncio.create_task(receiver.run(), name="apply")
+        # A session whose applying half is gone must not look open.
+        applying.add_done_callback(lambda task: _end_on_defect(task, link))
         try:
             await link.run()
         finally:
             self._receiver = self._link = None
             self._idle.set()
             applying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await applying
+            await asyncio.wait((applying,))
             # Whatever the database still does for this session ends before the next one may begin.
             await self._worker.call(self._applier.target.rollback)
+
+
+def _end_on_defect(applying: asyncio.Task[None], link: Link) -> None:
+    """End the link where applying did not end by itself: what it raises as an error it has told the link already."""
+    defect = None if applying.cancelled() else applying.exception()
+    if defect is not None:
+        what = "the session ended on an internal error"
+        link.fail(AdminSyncError(what, repr(defect), "Please report it; the connection is made again."))

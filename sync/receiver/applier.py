@@ -57,6 +57,17 @@ class Applier:
         self._position = checkpoint.position if checkpoint else START
         return checkpoint
 
+    def reopen(self) -> bool:
+        """Connect anew after an error; False where the database does not stand where this session left it.
+
+        A commit whose answer was lost may have happened, and a server that crashed may have lost the last ones: only a
+        new session, which asks for the checkpoint, can go on then.
+        """
+        self.target.close()
+        self.target.open()
+        checkpoint = self.target.checkpoint(self._origin)
+        return (checkpoint.position if checkpoint else START) == self._position
+
     @property
     def mid_transaction(self) -> bool:
         """Whether a large transaction is held open: after an error only a new session can repeat its parts."""

@@ -169,9 +169,7 @@ class Intake:
             except PeerError:
                 raise
             except AdminSyncError as error:
-                retry_s = self.backoff.next_s()
-                self.observer.notice(ApplyFailed(error, retry_s))
-                yield Pause(retry_s)
+                yield from self._wait_out(error)
                 if mid_transaction:
                     # The parts before these are rolled back with it: only a new session brings them again.
                     raise
@@ -184,15 +182,23 @@ class Intake:
                 return
 
     def _reopen(self) -> Course:
-        def again() -> None:
-            target = self.applier.target
-            target.close()
-            target.open()
+        """Connect again, however long it takes, and make sure that nothing was lost or done unnoticed."""
+        while True:
+            try:
+                unmoved: bool = yield Work(self.applier.reopen)
+            except AdminSyncError as error:
+                yield from self._wait_out(error)
+            else:
+                if not unmoved:
+                    what = "the database's progress changed under the session"
+                    remedy = "The session starts again from the checkpoint."
+                    raise DatabaseBusy(what, "its server was restarted, or lost the answer to a commit", remedy)
+                return
 
-        try:
-            yield Work(again)
-        except AdminSyncError:
-            return  # the next attempt to apply meets the same error and reports it
+    def _wait_out(self, error: AdminSyncError) -> Course:
+        retry_s = self.backoff.next_s()
+        self.observer.notice(ApplyFailed(error, retry_s))
+        yield Pause(retry_s)
 
     def _flush(self) -> Course:
         if self._durable == self._applied:

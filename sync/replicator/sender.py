@@ -188,6 +188,8 @@ class Sender:
         self._reader = self.spool.read(start)
         self._welcomed = True
         self.progress.resumed(START if reason else start, START if reason else resume.durable)
+        # A peer that has everything acknowledges nothing more, and a full spool would wait for that for ever.
+        self.pace.durable(self.progress.durable)
         warnings = resume.warnings
         self.observer.notice(
             SessionOpened(self._peer, self.address, welcome.protocol, self.epoch, self._clock_skew_s, warnings)

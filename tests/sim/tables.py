@@ -16,9 +16,9 @@ _INT = Type(Kind.INT64)
 _TEXT = Type(Kind.VARCHAR, length=64)
 
 
-def _table(name: str, key: tuple[int, ...], **columns: Type) -> TableSchema:
+def _table(table: str, key: tuple[int, ...], /, **columns: Type) -> TableSchema:
     made = tuple(Column(column, kind, nullable=index not in key) for index, (column, kind) in enumerate(columns.items()))
-    return TableSchema(name, made, key)
+    return TableSchema(table, made, key)
 
 
 USERS = _table("users", (0,), login=_TEXT, name=_TEXT, printer=_TEXT)

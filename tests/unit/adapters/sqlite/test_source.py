@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -201,6 +201,7 @@ def test_an_iterator_that_outlives_its_source_ends_quietly(twin: MakeTwin) -> No
     reading = pair.source.read()
     next(reading)
     pair.source.close()
+    assert isinstance(reading, Generator)
     reading.close()
     pair.source.open(pair.captured, START)
     assert len(keys_of(pair.sync())) == 3

@@ -145,6 +145,12 @@ def test_a_row_without_key_that_does_not_fit_is_named(twin: MakeTwin) -> None:
         write(pair, "t", (Op.INSERT, (1, 1)), (Op.INSERT, (2, -1)))
 
 
+def test_the_row_at_fault_is_named_and_not_one_that_went_in_before_it(twin: MakeTwin) -> None:
+    pair = twin("CREATE TABLE t (a, b UNIQUE)").start()
+    with pytest.raises(RowRefused, match="a=3, b='one'"):
+        write(pair, "t", (Op.INSERT, (1, "one")), (Op.INSERT, (2, "two")), (Op.INSERT, (3, "one")))
+
+
 def test_nan_is_refused_because_sqlite_would_store_null(twin: MakeTwin) -> None:
     pair = twin("CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL)").start()
     with pytest.raises(RowRefused, match=r"id=2.*column r.*NaN"):
