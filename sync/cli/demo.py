@@ -33,14 +33,22 @@ def demo(
 ) -> int:
     """Show two nodes on this machine, with call traffic beside the admin changes.
 
-    Makes two sample sites (SQLite, 27 admin and 16 call tables), pairs a node for each, copies, lets administrators
-    work while calls come in at ten times the rate, kills the secondary halfway with SIGKILL and brings it back, and
-    verifies. Exit code 0 only where both sides are equal and no row of call data crossed, else 1.
+    Makes two sample sites (SQLite, 27 admin and 16 call tables), pairs a node
+    for each, copies, lets administrators work while calls come in at ten times
+    the rate, kills the secondary halfway and brings it back, and verifies.
+    Exit code 0 only where both sides are equal and no call data crossed, else 1.
 
-    --json prints one object: admin_changes (rows, as the primary captured them) and applied (rows, by the secondary's
-    log), call_rows_written, call_rows_crossed (rows of tables that stay home that changed on the secondary),
-    lag_ms_p50 and lag_ms_p99 (from the write to the first sight by a reader of the secondary, without the kill and
-    the catch-up, which is catch_up_s), bytes_raw and bytes_wire (changes before and after compression), equal.
+    --json prints one object, with among others:
+    admin_changes: rows changed by administrators, as the primary captured them
+    applied: rows that the secondary applied, by its log, before and after the kill
+    (a batch that the kill caught between its commit and its line is missing)
+    call_rows_written, call_rows_crossed: rows of call data on the primary, and
+    rows of tables that stay home that are not on the secondary what they were
+    lag_ms_p50, lag_ms_p99: from the write to the first sight by a reader of the
+    secondary, without the kill and the catch-up
+    catch_up_s: from the restart until the lag was as before the kill
+    bytes_raw, bytes_wire: the changes before and after compression
+    equal: verify and a comparison by plain SQL found nothing
 
     Example: admin-sync demo --seconds 10 --rate 100
     """

@@ -128,6 +128,11 @@ class Filter:
         test = self._test(schema)
         return [True] * len(columns[0]) if test is None else test.holds(columns)
 
+    def scope(self, schema: TableSchema) -> str:
+        """Name what of a table is replicated: another name means that rows may have to be copied again."""
+        rule = self._rules.row_rule(schema.name)
+        return f"{schema.fingerprint} {rule.text}" if rule else schema.fingerprint
+
     def wall(self, table: str, column_names: Sequence[str]) -> str | None:
         """Say why a table with these columns must not cross, outbound or inbound; None where it may."""
         key = (table, tuple(column_names))

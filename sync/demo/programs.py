@@ -88,7 +88,8 @@ class Program:
     def failure(self, what: str) -> AdminSyncError:
         """An error that shows the end of the log."""
         with self.log.open(encoding="utf-8", errors="replace") as file:
-            last = deque(file, TAIL_LINES)
+            # What happens with every batch would push out the line that matters.
+            last = deque((line for line in file if '"level": "debug"' not in line), TAIL_LINES)
         why = "\n  ".join(
             ["the last lines of its log", *(line.rstrip() for line in last)] if last else ["it said nothing"]
         )

@@ -20,7 +20,10 @@ class Result:
     admin_changes: int
     """Row changes that the primary captured from them."""
     applied: int
-    """Row changes that the secondary applied, by its own log, before and after the kill."""
+    """Row changes that the secondary applied, by its own log, before and after the kill.
+
+    A batch that the kill caught between its commit and its line in the log is not among them.
+    """
     call_rows_written: int
     """Call-data rows written on the primary meanwhile."""
     call_rows_crossed: int
@@ -60,7 +63,7 @@ class Result:
         if self.rows_different:
             found.append(f"{self.rows_different:,} rows stand on one side only")
         if self.call_rows_crossed:
-            found.append(f"{self.call_rows_crossed:,} rows of tables that stay home are not what they were")
+            found.append(f"tables that stay home differ from before in {self.call_rows_crossed:,} rows")
         if not (self.applied and self.call_rows_written):
             found.append("the traffic did not run, so nothing was shown")
         return ", ".join(found)

@@ -68,6 +68,13 @@ class SessionClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """The secondary takes connections on this address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionRefused:
     """Somebody connected who may not (no certificate, wrong one, plaintext, garbage)."""
 
@@ -102,7 +109,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A target transaction committed."""
+    """A target transaction committed; with 0 transactions: the target was found to stand here."""
 
     position: Position
     transactions: int
@@ -184,6 +191,7 @@ Notice = (
     | CaptureRunning
     | SessionOpened
     | SessionClosed
+    | Listening
     | ConnectionRefused
     | BeatPassed
     | BatchSent

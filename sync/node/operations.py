@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from sync.errors import AdminSyncError, UsageError
+from sync.errors import AdminSyncError, PeerUnreachable, UsageError
 from sync.model.batch import ChunkResult
 from sync.model.position import START, Position
 from sync.replicator.desk import Desk, Report
@@ -16,6 +16,8 @@ from sync.replicator.thread import CaptureThread
 from sync.spool.log import SegmentedSpool
 from sync.wire.messages import BeatAnswer
 
+STALL_S = 60
+"""How long somebody who asked for a verification waits without hearing of it."""
 ANSWERED_DIFFERENCES_MAX = 500
 """What fits into one message to the secondary; the primary's own report has more."""
 
@@ -51,13 +53,22 @@ class Operations:
         number = await self._start("verify", tables, repair=repair, reports=reports)
         try:
             while True:
-                report = await reports.get()
+                report = await self._next(reports)
                 if report.get("finished"):
                     yield {**report, "final": True}
                     return
                 yield report
         finally:
             self._watchers.pop(number, None)
+
+    async def _next(self, reports: asyncio.Queue[Report]) -> Report:
+        try:
+            async with asyncio.timeout(STALL_S):
+                return await reports.get()
+        except TimeoutError:
+            what = "verify does not get on"
+            why = f"no answer for {STALL_S} s; the run itself goes on when capture and the peer do"
+            raise PeerUnreachable(what, why, "See `admin-sync status` for what stands still.") from None
 
     async def _start(
         self, kind: str, tables: Sequence[str], *, repair: bool, reports: asyncio.Queue[Report] | None = None

@@ -40,14 +40,17 @@ from sync.wire.state import Half
 SYNC_INTERVAL_S = 0.02
 """Least time between two fsyncs of the spool: commits that come closer share one."""
 DRAIN_TIMEOUT_S = 5.0
+RETRY_LIMIT_S = 15.0
+REDIAL_LIMIT_S = 2.0
+"""A peer that is back should not wait for us, and one dial in two seconds costs nothing."""
 LOOK_INTERVAL_S = 0.02
 WATCH_INTERVAL_S = 0.5
 RUNS_BYTES_MAX = 16 * 1024 * 1024
 
 
-def new_backoff() -> Backoff:
+def new_backoff(limit_s: float = RETRY_LIMIT_S) -> Backoff:
     """Backoff with the system's randomness."""
-    return Backoff(random=random.SystemRandom().random)
+    return Backoff(limit_s=limit_s, random=random.SystemRandom().random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Primary:
         capture.lost = lambda _: operations.copy_all()
         dialler = self._new_dialler(spool, source, capture, operations)
         self._operations, self._dialler = operations, dialler
+        self._gauge.notice(SpoolSynced(spool.durable, spool.bytes, spool.oldest))
         thread.start()
         try:
             async with asyncio.TaskGroup() as group:
@@ -185,7 +189,9 @@ class Primary:
                 self._progress,
             )
 
-        return Dialler(settings.peer_addresses, around.tls, new_sender, around.observer, around.clock, new_backoff())
+        return Dialler(
+            settings.peer_addresses, around.tls, new_sender, around.observer, around.clock, new_backoff(REDIAL_LIMIT_S)
+        )
 
     def _new_session(self, origin: str, newest: Position, captured: Mapping[str, TableSchema]) -> Session:
         settings, clock = self._around.settings, self._around.clock

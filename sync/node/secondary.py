@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from sync.core.filter import Filter
 from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable
-from sync.model.notice import SessionClosed
+from sync.model.notice import Listening, SessionClosed
 from sync.node.primary import Surroundings, new_backoff, session_limits
 from sync.node.tail import Line, Tail
 from sync.ports import Target
@@ -52,6 +52,7 @@ class Secondary:
             return
         listener = Listener(*settings.listen, self._around.tls, self._around.observer, self._serve)
         await listener.open()
+        self._around.observer.notice(Listening("{}:{}".format(*settings.listen)))
         try:
             await stopping.wait()
             leaving = asyncio.ensure_future(self._leave())

@@ -15,7 +15,7 @@ from typing import Any
 from sync.core.backoff import Backoff
 from sync.errors import AdminSyncError, DatabaseBusy, PeerError, PeerRefused
 from sync.model.batch import Checkpoint
-from sync.model.notice import ApplyFailed, SessionOpened
+from sync.model.notice import Applied, ApplyFailed, SessionOpened
 from sync.model.position import START, Position
 from sync.ports import Observer
 from sync.receiver.applier import Applier, Outcome
@@ -116,6 +116,7 @@ class Intake:
             return
         if checkpoint is not None:
             self._applied = self._durable = checkpoint.position
+            self.observer.notice(Applied(checkpoint.position, 0, 0, 0, 0, self.applier.clock.wall_us()))
         self.session.accept(Resume(checkpoint, self._durable, warnings=warnings))
         self.observer.notice(
             SessionOpened(hello.node, self.address, arrival.protocol, hello.epoch, arrival.clock_skew_s, warnings)

@@ -5,12 +5,13 @@ Everything here happens on the capture thread, so there is nothing to lock; othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
 
+from sync.errors import UsageError
 from sync.model.batch import Chunk, ChunkRequest, ChunkResult
 from sync.model.notice import ChunkCompared, SnapshotMoved, Warned
 from sync.ports import Clock, Observer
@@ -35,6 +36,8 @@ class Desk:
     _current: Run | None = None
     _waiting: list[Run] = field(default_factory=list)
     _numbers: int = 0
+    _scopes: dict[str, str] = field(default_factory=dict)
+    """What of each table was last copied or queued for it."""
     _connected: bool = False
     _saved_at: float = 0.0
 
@@ -45,29 +48,44 @@ class Desk:
         try:
             saved: dict[str, Any] = msgpack.unpackb(state)
             self._numbers = int(saved["numbers"]) + 1
+            scopes = {str(table): str(scope) for table, scope in saved["scopes"].items()}
             runs = [Run.from_state(run, self.chunk_rows) for run in saved["runs"]]
-        except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
             self.observer.notice(Warned(f"could not read the saved snapshot runs, starting without them: {error!r}"))
             return
         # A verification without repair has nobody waiting for its answer any more.
         runs = [run for run in runs if run.kind == "snapshot" or run.repair]
         self._numbers += len(runs)
         self._waiting = runs
+        self._scopes = scopes
+
+    def scoped(self, scopes: Mapping[str, str]) -> None:
+        """Learn what is captured now; what is new, or has another scope than when it was copied, is copied."""
+        fresh = [table for table, scope in scopes.items() if self._scopes.get(table) != scope]
+        if dict(scopes) == self._scopes:
+            return
+        self._scopes = dict(scopes)
+        if fresh:
+            self.start("snapshot", fresh)
+        self._save()
 
     def start(self, kind: str, tables: Sequence[str], *, repair: bool = False) -> int:
-        """Queue a run; gives its number. A snapshot that waits or runs already takes a new one's tables over."""
-        for run in (self._current, *self._waiting):
-            if run is not None and kind == "snapshot" == run.kind and set(tables) <= set(run.tables) - self._done(run):
-                return run.number
-        if len(self._waiting) >= QUEUE_MAX:
-            self._waiting.pop(0)
+        """Queue a run; gives its number. Snapshots that have not begun are one: it takes a new one's tables over.
+
+        Raises `UsageError` where too many verifications wait already; a snapshot is never turned away.
+        """
+        if kind == "snapshot":
+            for run in (self._current, *self._waiting):
+                if run is not None and run.take_over(tables):
+                    self._save()
+                    return run.number
+        elif len(self._waiting) >= QUEUE_MAX:
+            what = f"{len(self._waiting)} runs wait already"
+            raise UsageError(what, remedy="Wait until they are done; see `admin-sync status`.")
         self._numbers += 1
         self._waiting.append(Run(self._numbers, kind, list(tables), repair, self.chunk_rows))
         self._save()
         return self._numbers
-
-    def _done(self, run: Run) -> set[str]:
-        return {name for name, tally in run.tallies.items() if tally.chunks or tally.finished}
 
     @property
     def snapshot_unfinished(self) -> bool:
@@ -148,4 +166,4 @@ class Desk:
     def _save(self) -> None:
         self._saved_at = self.clock.monotonic()
         runs = [run.to_state() for run in (self._current, *self._waiting) if run is not None]
-        self.store(msgpack.packb({"numbers": self._numbers, "runs": runs}))
+        self.store(msgpack.packb({"numbers": self._numbers, "scopes": self._scopes, "runs": runs}))

@@ -51,7 +51,7 @@ class Run:
 
     number: int
     kind: str
-    tables: Sequence[str]
+    tables: list[str]
     repair: bool = False
     chunk_rows: int = CHUNK_ROWS
     tallies: dict[str, TableTally] = field(default_factory=dict)
@@ -97,6 +97,23 @@ class Run:
     @property
     def _walked(self) -> bool:
         return self._table >= len(self.tables)
+
+    def take_over(self, tables: Sequence[str]) -> bool:
+        """Copy these tables too, where this snapshot has not touched them yet; whether it does."""
+        if self.kind != "snapshot" or any(self._touched(table) for table in tables):
+            return False
+        for table in tables:
+            if table not in self.tallies:
+                self.tables.append(table)
+                self.tallies[table] = TableTally()
+        return not self.finished
+
+    def _touched(self, table: str) -> bool:
+        return (
+            table in self.tallies
+            and self.tables.index(table) <= self._table
+            and (self._table != self.tables.index(table) or self._asked is not None or self._after is not None)
+        )
 
     def next_request(self) -> ChunkRequest | None:
         """Give the next range to read; None while enough are on the way, or when all were asked for."""

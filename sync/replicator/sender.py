@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sync.core.progress import Progress
-from sync.errors import PeerRefused, PeerUnreachable
+from sync.errors import PeerRefused, PeerUnreachable, SpoolError
 from sync.model.batch import ChunkResult, Encoded
 from sync.model.notice import Acknowledged, BatchSent, BeatPassed, CallDataRefused, SessionOpened, Warned
 from sync.model.position import START, Position
@@ -172,6 +172,10 @@ class Sender:
             raise PeerRefused(code.value, what, why, remedy)
 
     def _resume(self, welcome: Welcomed) -> None:
+        if not self.spool.is_open:
+            # Its positions say nothing now: a peer that has everything would look as if it had too much.
+            what = "could not resume: the spool is not open"
+            raise SpoolError(what, "its disk failed", "It is opened again with capture, and then the session.")
         resume = welcome.resume
         checkpoint = resume.checkpoint
         reason = ""
@@ -194,6 +198,7 @@ class Sender:
         self.observer.notice(
             SessionOpened(self._peer, self.address, welcome.protocol, self.epoch, self._clock_skew_s, warnings)
         )
+        self.observer.notice(Acknowledged(self.progress.applied, self.progress.durable))
         self.pace.connected()
         if reason:
             self.observer.notice(Warned(f"copying all tables: {reason}"))

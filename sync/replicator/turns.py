@@ -44,6 +44,7 @@ class CaptureTurns:
             if not self._open:
                 self.capture.open()
                 self._open = True
+                self._desk.scoped({name: self.capture.rows.scope(s) for name, s in self.capture.captured.items()})
                 self._observer.notice(CaptureRunning(self.capture.source.mode, self.capture.spool.newest))
             self._step()
         except AdminSyncError as error:

@@ -131,9 +131,9 @@ class Index:
 
     @property
     def oldest(self) -> Position:
-        """Everything after it is still here."""
+        """Everything after it is still here; START before anything was loaded."""
         with self._lock:
-            return self._segments[0].header.floor
+            return self._segments[0].header.floor if self._segments else START
 
     def appended(self, encoded: Encoded, record_bytes: int) -> None:
         """Show a record, which is on disk, to the readers."""
@@ -206,7 +206,10 @@ class Index:
                 if (found := self._cache.get((cursor.serial, cursor.offset))) is not None:
                     cursor.offset = found[1]
                     return found[0]
+                place = cursor.serial, cursor.offset
                 segment = self._segment(cursor)
+                if place != (cursor.serial, cursor.offset):
+                    continue  # what comes next may be in memory
                 if cursor.offset < segment.size:
                     return Extent(segment.name, segment.seed, cursor.offset, segment.size, self.generation)
                 if segment is self._segments[-1]:
@@ -221,6 +224,13 @@ class Index:
             why = f"spool segment {cursor.serial} was released while it was read"
             raise PositionLost("the spool can not continue", why, "Start again from the peer's checkpoint.")
         return self._segments[place]
+
+    def stands(self, cursor: Cursor, extent: Extent) -> bool:
+        """Whether `extent` still lies where the cursor was told; asking moves nothing."""
+        with self._lock:
+            if cursor.rewound or self.generation != extent.generation:
+                return False
+            return any(segment.name == extent.name for segment in self._segments)
 
     def advance(self, cursor: Cursor, extent: Extent, offset: int) -> bool:
         """Move the cursor behind what was read from `extent`; False where the tail was cut in between."""

@@ -75,6 +75,11 @@ class SegmentedSpool:
         self._released = START
 
     @property
+    def is_open(self) -> bool:
+        """Whether the properties below say what the files hold; after a failed `open` or `sync` they do not."""
+        return self._file is not None and not self._failed
+
+    @property
     def oldest(self) -> Position:
         """Everything after this position can still be read."""
         return self._index.oldest

@@ -77,4 +77,4 @@ class Reader:
     def _moved(self, cursor: Cursor, extent: Extent) -> bool:
         """Whether the file changed under the read: then the read says nothing, and the cursor looks again."""
         self._window.forget()
-        return self._index.step(cursor) != extent
+        return not self._index.stands(cursor, extent)

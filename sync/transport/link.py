@@ -103,8 +103,10 @@ class Link:
             if self._ended or self.session.state is State.CLOSED:
                 return
             self._kick.clear()
+            # Not wait_for: where the kick and a cancellation meet, it forgets the cancellation.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._kick.wait(), self.session.due(self._clock.monotonic()))
+                async with asyncio.timeout(self.session.due(self._clock.monotonic())):
+                    await self._kick.wait()
             self._tick()
 
     async def _drain(self) -> None:

@@ -38,7 +38,7 @@ class Listener:
     async def open(self) -> None:
         """Bind; raises `UsageError` where the address can not be had."""
         try:
-            self._server = await asyncio.start_server(self._accept, self._host, self._port, backlog=64)
+            self._server = await asyncio.start_server(self._connected, self._host, self._port, backlog=64)
         except OSError as error:
             what = f"could not listen on {self._host}:{self._port}"
             raise UsageError(what, str(error), "Change [listen] address, or stop what uses the port.") from error
@@ -51,11 +51,20 @@ class Listener:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Tasks of our own: those that asyncio would make complain when `close` cancels them.
+        task = asyncio.create_task(self._accept(reader, writer), name="connection")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a connection ended with a defect", "exception": defect, "task": task}
+            )
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
         address = f"{host}:{port}"
         try:

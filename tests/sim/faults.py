@@ -167,19 +167,19 @@ def new_epoch(world: World) -> None:
 
 
 def stale_epoch(world: World) -> None:
-    """The primary comes back as if from an old backup of its state; a person mends it."""
+    """The primary comes back as if from an old backup of its state, until a person mends it."""
     primary = world.primary
     if primary.alive and primary.epoch > 1:
         world.crash_primary(power=False)
-        right, primary.epoch = primary.epoch, primary.epoch - 1
+        world.right_epoch, primary.epoch = max(world.right_epoch, primary.epoch), primary.epoch - 1
+        world.timeline.at(3.0, lambda: _mend_epoch(world))
 
-        def mend() -> None:
-            if primary.epoch < right:
-                primary.epoch = right
-                if primary.alive:
-                    world.crash_primary(power=False)
 
-        world.timeline.at(3.0, mend)
+def _mend_epoch(world: World) -> None:
+    if world.primary.epoch < world.right_epoch:
+        world.primary.epoch = world.right_epoch
+        if world.primary.alive:
+            world.crash_primary(power=False)
 
 
 COMMON: tuple[Fault, ...] = (
@@ -211,6 +211,7 @@ def heal(world: World) -> None:
         disk.clear_faults()
         disk.capacity_bytes, disk.crash_in = None, None
     world.target_slowness = 1.0
+    _mend_epoch(world)
     world.boot_primary()
     world.boot_secondary()
 

@@ -102,10 +102,16 @@ class SimPace:
         self._node.post(self._node.running.desk.disconnected)
 
     def need_snapshot(self, reason: str) -> None:
+        if self._node.world.target.reachable_checkpoint() is None:
+            # It may have crashed before its first commit was durable.
+            self._node.world.judge.history_in_danger()
         self._node.world.copy_needed(reason)
         self._node.post(self._node.copy_all)
 
     def jump(self, position: Position, reason: str) -> None:
+        if position > self._node.running.spool.newest:
+            # What was sent before it was synced is with the peer, and no longer here.
+            self._node.world.judge.history_in_danger()
         self._node.post(lambda: self._node.running.capture.restart(position, reason))
 
     def durable(self, position: Position) -> None:

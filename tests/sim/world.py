@@ -65,6 +65,8 @@ class World:
         self.network = Network(self.timeline, self.random, self._tap)
         self.workload = Workload(self.random, self.shape.large_rows)
         self.target_slowness = 1.0
+        self.right_epoch = 0
+        """What the primary's epoch has to be, where it came back with an older one."""
         source, target = (
             MemoryDatabase(SCHEMAS.values(), name="east", wall_us=self.timeline.wall_us),
             MemoryDatabase(REPLICATED, name="west", wall_us=self.timeline.wall_us),
@@ -173,6 +175,8 @@ class World:
             self.timeline.run_until(self.timeline.now + 0.5)
         commits = self.judge.commits
         self.timeline.run_until(self.timeline.now + 3.0)
+        if not self._is_at_rest():
+            raise Violation(1, f"the pair came to rest and left it again: {self._state()}")
         database = self.target.database
         spool = self.primary.running.spool
         stored = self.target.reachable_checkpoint(durable=True)

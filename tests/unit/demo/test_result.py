@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from sync.demo.result import Result
 from sync.demo.show import applied_changes
-from sync.demo.view import BARS, Figures, Lines, spark
+from sync.demo.view import BARS, Figures, Lines, Screen, spark
 
 GOOD = Result(
     admin_transactions=100,
@@ -45,7 +48,7 @@ def test_a_good_demo_has_nothing_to_complain_of() -> None:
     [
         ({"verify_equal": False, "equal": False}, "verify found differences"),
         ({"rows_different": 3, "equal": False}, "3 rows stand on one side only"),
-        ({"call_rows_crossed": 1}, "1 rows of tables that stay home"),
+        ({"call_rows_crossed": 1}, "tables that stay home differ from before in 1 rows"),
         ({"applied": 0}, "nothing was shown"),
         ({"call_rows_written": 0}, "nothing was shown"),
     ],
@@ -96,3 +99,33 @@ def test_plain_lines_come_now_and_then(capsys: pytest.CaptureFixture[str]) -> No
     assert out == ""
     assert err.splitlines()[0] == "begins"
     assert err.count("lag 1.5 s · 5 admin transactions/s") == 1
+
+
+def test_the_screen_shows_every_figure_and_is_left_in_order() -> None:
+    written = StringIO()
+    console = Console(file=written, force_terminal=True, width=80, highlight=False)
+    figures = Figures(phase="caught up", lag_ms=5, transactions=10, admin_rows=20, call_rows=4000, elapsed_s=2)
+    figures.bytes_raw, figures.bytes_wire, figures.last = 4096, 1024, "swap names, 4 rows"
+    figures.history_ms.extend([1.0] * 500)
+    with Screen(console) as screen:
+        screen.phase("begins")
+        screen.update(figures)
+    shown = written.getvalue()
+    for text in (
+        "begins",
+        "5.0 ms",
+        "5 transactions/s",
+        "2,000 rows/s",
+        "4,000 rows",
+        "3 KiB (75%)",
+        "swap names, 4 rows",
+    ):
+        assert text in shown
+    assert max(len(line) for line in figures_of(shown)) <= 80
+    assert shown.endswith("\x1b[?25h")  # the cursor is back
+
+
+def figures_of(shown: str) -> list[str]:
+    """The lines of the last picture, without the terminal's codes."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.replace("\r", "\n"))
+    return plain.rpartition("Admin-Sync")[2].splitlines()
