@@ -16,6 +16,7 @@ from sync.ports import Site, Source, Target
 
 _ADAPTERS = {"sqlite": "adapters.sqlite"}
 _DIALECTS = {"sqlite": "sqlite"}
+_MODES = {"sqlite": ("journal",)}
 _LATER = {"postgresql": "PostgreSQL", "postgres": "PostgreSQL", "informix": "Informix"}
 
 
@@ -49,6 +50,12 @@ def dialect_of(url: str) -> str:
     """The sqlglot dialect of a URL's database. Raises `UsageError` where the URL names no known database."""
     scheme = _scheme(url)
     return _DIALECTS[scheme] if scheme in _DIALECTS else _unknown(scheme)
+
+
+def capture_modes(url: str) -> tuple[str, ...]:
+    """How changes can be captured from a URL's database; the first is what `auto` takes. Raises `UsageError`."""
+    scheme = _scheme(url)
+    return _MODES[scheme] if scheme in _MODES else _unknown(scheme)
 
 
 def _adapter(url: str) -> _Adapter:

@@ -1,6 +1,8 @@
 """A cut: the net effect of everything that the journal notes up to one moment, streamed in parts.
 
-The rule it keeps: journal and rows are read in one snapshot, and never more than two parts of it are in memory. A key
+The rule it keeps: journal and rows are read in one snapshot, and never more than two parts of it are in memory. A long
+journal is read window by window, each in key order: the first part comes soon, the sorting stays in memory, and both
+databases look their rows up side by side. A key that stands in several windows comes again, as it is now. A key
 whose row is there becomes an UPSERT of the whole row, one whose row is gone a DELETE. Where an identity is not unique
 (no key, or NULL inside it) the DELETE of all its rows comes first and the rows that are there now follow as INSERTs.
 """
@@ -8,7 +10,7 @@ whose row is there becomes an UPSERT of the whole row, one whose row is gone a D
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress
 from operator import not_
@@ -24,6 +26,8 @@ from sync.model.change import ABSENT, Block, Op, Value
 from sync.model.position import Position
 from sync.model.schema import Kind, TableSchema
 
+_WINDOW_ROWS = 1 << 16
+"""Journal rows that are sorted together."""
 _SLICE_ROWS = 256
 """Few enough that a slice of unforeseen long values still fits."""
 _SAMPLE = 4
@@ -80,8 +84,9 @@ def plan(table: Table, captured: TableSchema, number: int) -> Plan:
     def noted(condition: str) -> str:
         # `tbl` last: the range of seq finds the rows, and no index on tbl slows the triggers down.
         return (
-            f"(SELECT DISTINCT {', '.join(journal)} FROM {JOURNAL}"
-            f" WHERE seq > ? AND seq <= ? AND tbl = {number} AND ({condition})) AS j"
+            f"(SELECT {', '.join(journal)} FROM {JOURNAL} WHERE seq > ? AND seq <= ? AND tbl = {number}"
+            # Not DISTINCT: that keeps a tree of all keys where this sorts them once.
+            f" AND ({condition}) GROUP BY {', '.join(journal)}) AS j"
         )
 
     unique = ""
@@ -109,16 +114,27 @@ class Parts:
         self._ordinal = 0
         self._part = 0
 
-    def stream(self, connection: sqlite3.Connection, plans: Sequence[Plan], after: int) -> Iterator[Transaction]:
-        """Give all parts of the cut (after, position] but the last."""
-        span = (after, self._empty.position)
-        for each in plans:
-            for statement, ops in ((each.unique, None), (each.gone, Op.DELETE), (each.present, Op.INSERT)):
-                if statement:
-                    for rows in self._slices(connection, each, statement, span):
-                        self._take(each, rows, ops)
-                        if self._rows >= self._limits.rows_max or self._bytes >= self._limits.bytes_max:
-                            yield self.part()
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was found so far."""
+        return self._ordinal == 0
+
+    def stream(self, connection: sqlite3.Connection, plans: Mapping[int, Plan], after: int) -> Iterator[Transaction]:
+        """Give all parts of the cut (after, position] but the last. `plans` stand under their tables' numbers."""
+        for span in _windows(connection, after, self._empty.position):
+            noted = connection.execute(f"SELECT DISTINCT tbl FROM {JOURNAL} WHERE seq > ? AND seq <= ?", span)
+            # Rows that somebody else put there, under numbers that mean nothing, are no changes.
+            for each in [plans[number] for (number,) in noted if number in plans]:
+                yield from self._table(connection, each, span)
+
+    def _table(self, connection: sqlite3.Connection, each: Plan, span: tuple[int, int]) -> Iterator[Transaction]:
+        """Gather one table's share of a window; gives the parts that are full."""
+        for statement, op in ((each.unique, None), (each.gone, Op.DELETE), (each.present, Op.INSERT)):
+            if statement:
+                for rows in self._slices(connection, each, statement, span):
+                    self._take(each, rows, op)
+                    if self._rows >= self._limits.rows_max or self._bytes >= self._limits.bytes_max:
+                        yield self.part()
 
     def part(self) -> Transaction:
         """Give what is gathered as the next part, and begin another."""
@@ -179,6 +195,16 @@ class Parts:
         size = _SAMPLE * sum(map(getsizeof, chain.from_iterable(sample))) + 64 * len(ops)
         self._bytes += size
         self._bytes_all += size
+
+
+def _windows(connection: sqlite3.Connection, after: int, upto: int) -> Iterator[tuple[int, int]]:
+    """Divide (after, upto] so that no more than `_WINDOW_ROWS` rows of the journal stand in each piece."""
+    border = f"SELECT seq FROM {JOURNAL} WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET {_WINDOW_ROWS - 1}"
+    while after < upto:
+        row = connection.execute(border, (after, upto)).fetchone()
+        end = row[0] if row else upto
+        yield after, end
+        after = end
 
 
 def _deleted(schema: TableSchema, keys: Sequence[list[Value]]) -> list[list[Value]]:

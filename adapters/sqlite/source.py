@@ -194,16 +194,11 @@ class SqliteSource:
         bound = self._begin(connection)
         if bound <= self._read:
             return
-        numbers = connection.execute(
-            f"SELECT DISTINCT tbl FROM {JOURNAL} WHERE seq > ? AND seq <= ?", (self._read, bound)
-        )
-        # Rows that somebody else put there, under numbers that mean nothing, are no changes.
-        plans = [self._plans[number] for (number,) in numbers if number in self._plans]
-        if not plans and chunk is None:
+        parts = Parts(Position(bound), self._wall_us(), self._limits)
+        yield from parts.stream(connection, self._plans, self._read)
+        if parts.empty and chunk is None:
             self._read = bound
             return
-        parts = Parts(Position(bound), self._wall_us(), self._limits)
-        yield from parts.stream(connection, plans, self._read)
         chunks = () if chunk is None else (self._chunk(connection, chunk),)
         self._read = bound
         yield replace(parts.part(), chunks=chunks, last=True)

@@ -67,6 +67,8 @@ def _node_findings(config: Config) -> list[Finding]:
     if config.http_at and not is_loopback(config.http_at[0]):
         message = f"{show_address(*config.http_at)} can be read from other machines without a password"
         findings.append(Finding("http", Severity.WARNING, message, "Use 127.0.0.1, or keep the network closed."))
+    message = "this release takes no node over by itself: a lost primary is reported, and an operator acts"
+    findings.append(Finding("failover", Severity.WARNING, message))
     if config.node.role == "secondary" and config.listen is None:
         message = "a secondary must listen for its primary"
         findings.append(Finding("listen", Severity.PROBLEM, message, "Add [listen] with an address."))

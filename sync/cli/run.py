@@ -17,7 +17,7 @@ import adapters
 from sync.cli.app import ConfigFile
 from sync.cli.setting import peer_name, read_config, selection
 from sync.errors import AdminSyncError, UsageError
-from sync.model.notice import Captured, CaptureRunning, Notice
+from sync.model.notice import CaptureRunning, Listening, Notice
 from sync.node.service import Node
 from sync.node.settings import NodeSettings
 from sync.node.state import load
@@ -81,11 +81,6 @@ class _Daemon:
         ready = _ReadyOnce(self._notifier)
         observer = Observers([self._board, LogObserver(config.node.name, clock), ready])
         self._node = _node(config, identity, peer, observer, clock)
-        if state.role == "secondary":
-            # A secondary is up when it listens: its primary may come much later.
-            self._up = ready.now
-        else:
-            self._up = lambda: None
         self._server = ControlServer(Control(self._board, self._node), config.state_dir, config.http_at)
         self._stopping = asyncio.Event()
         self._abort = asyncio.Event()
@@ -100,7 +95,6 @@ class _Daemon:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._server.run(ended))
                 beating = group.create_task(self._watchdog())
-                self._up()
                 try:
                     await self._node.run(self._stopping, self._abort)
                 finally:
@@ -126,19 +120,16 @@ class _Daemon:
 
 
 class _ReadyOnce:
-    """Tells systemd once that the database session is open."""
+    """Tells systemd once that the node does its work: a primary captures, a secondary listens."""
 
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
         self._told = False
 
     def notice(self, notice: Notice) -> None:
-        if not self._told and isinstance(notice, CaptureRunning | Captured):
-            self.now()
-
-    def now(self) -> None:
-        self._told = True
-        self._notifier.ready()
+        if not self._told and isinstance(notice, CaptureRunning | Listening):
+            self._told = True
+            self._notifier.ready()
 
 
 def _fits(config: Config, role: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sync.core.filter import Decision, Filter, Selection, Verdict
-from sync.errors import UsageError
+from sync.errors import ConfigError, UsageError
 from sync.model.catalog import TableFacts
 from sync.model.schema import TableSchema
 from sync.ops.config import find_config, load_config, selection_of
@@ -23,9 +23,15 @@ from sync.ports import Site
 
 def read_config(given: Path | None) -> Config:
     """Find, read and check the configuration. Raises `UsageError` and `ConfigError`."""
-    from adapters import dialect_of
+    from adapters import capture_modes, dialect_of
 
-    return load_config(find_config(given), dialect_of)
+    path = find_config(given)
+    config = load_config(path, dialect_of)
+    modes = ("auto", *capture_modes(config.database.url))
+    if config.database.capture not in modes:
+        why = f"database.capture: this database can not be captured by {config.database.capture}"
+        raise ConfigError(str(path), [f"{why} in this release; set it to {' or '.join(modes)}"])
+    return config
 
 
 def selection(config: Config) -> Selection:

@@ -42,7 +42,7 @@ interval_s = 20
 missed_max = 3                      # so many missed beats, and the peer counts as lost
 
 [failover]
-mode = "automatic"                  # manual: report the loss and wait for an operator
+mode = "automatic"                  # automatic | manual; in this release a lost primary is only reported
 
 [limits]
 batch_bytes_max = 4194304           # a larger transaction travels in parts and still commits as one

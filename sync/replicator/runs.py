@@ -109,11 +109,11 @@ class Run:
         return not self.finished
 
     def _touched(self, table: str) -> bool:
-        return (
-            table in self.tallies
-            and self.tables.index(table) <= self._table
-            and (self._table != self.tables.index(table) or self._asked is not None or self._after is not None)
-        )
+        if table not in self.tallies:
+            return False
+        at = self.tables.index(table)
+        begun = self._asked is not None or self._after is not None
+        return at < self._table or (at == self._table and begun)
 
     def next_request(self) -> ChunkRequest | None:
         """Give the next range to read; None while enough are on the way, or when all were asked for."""

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from adapters.sqlite.schema import GUARD
 from sync.core.profiles import CMS
 from sync.demo import site
 from tests.e2e.harness import select
@@ -33,14 +34,13 @@ def replicated(path: Path) -> dict[str, str]:
 
 
 def catalog(path: Path) -> list[tuple[object, ...]]:
-    """Every object of the database with its text."""
-    return select(path, "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name")
+    """Every object of the database with its text, but for a table of SQLite's own that nobody can drop."""
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence' ORDER BY type, name"
+    return select(path, sql)
 
 
 def behind_the_guard(path: Path, *statements: str) -> None:
     """Write on a secondary the way only the applier may: what a fault or a mistake could leave behind."""
-    from adapters.sqlite.schema import GUARD  # noqa: PLC0415
-
     with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(f"UPDATE {GUARD} SET applying = 1")

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 from tests.e2e import load
 from tests.e2e.harness import NodeAt, Pair, alive, change, eventually, make_pair, select
 
@@ -53,7 +54,7 @@ def victims(pair: Pair, chance: Random) -> list[NodeAt]:
 
 def test_random_kills_lose_nothing_tear_nothing_and_repeat_nothing(pair: Pair) -> None:
     """Invariants 1 to 4, whoever is killed, and when."""
-    print(f"CRASH_SEED={SEED}")
+    print(f"CRASH_SEED={SEED}")  # noqa: T201  shown where the test fails
     chance = Random(SEED)
     work, reader = load.Load(pair.primary.database, SEED), load.Reader(pair.secondary.database)
     work.start()
@@ -136,7 +137,9 @@ def test_a_large_transaction_killed_in_its_middle_comes_whole_or_not_at_all(pair
     )
 
     def look() -> int:
-        sql = "SELECT (SELECT count(*) FROM line WHERE step < 0), (SELECT count(*) FROM child WHERE parent >= 1000)"
+        lines = "SELECT count(*) FROM line WHERE step < 0"
+        children = "SELECT count(*) FROM child WHERE parent >= 1000"
+        sql = f"SELECT ({lines}), ({children})"
         seen.update(select(pair.secondary.database, sql)[0])
         return max(seen)
 

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+
 from adapters import open_site, open_source, open_target
 from sync.core.filter import Filter
 from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable, ProtocolError

@@ -188,7 +188,7 @@ COMMON: tuple[Fault, ...] = (
     clock_jump, run, run, large_transaction, large_transaction, new_epoch, stale_epoch,
 )  # fmt: skip
 RARE: tuple[Fault, ...] = (target_replaced, rot)
-RARE_RATE = 0.02
+RARE_RATE = 0.05
 
 
 def one(world: World) -> None:

@@ -30,7 +30,7 @@ class Shape:
 
 def draw(random: Random) -> Shape:
     """Draw one."""
-    duration_s = random.choice((5.0, 10.0, 20.0))
+    duration_s = random.choice((3.0, 6.0, 12.0))
     return Shape(
         session_limits=SessionLimits(
             in_flight_batches_max=random.randint(1, 8), handshake_timeout_s=3.0, beat_interval_s=1.0, beats_missed_max=3
@@ -42,7 +42,7 @@ def draw(random: Random) -> Shape:
         part_rows_max=random.choice((2, 4, 50)),
         chunk_rows=random.choice((1, 3, 50)),
         large_rows=random.choice((6, 20)),
-        transactions=random.choice((20, 60, 120)),
+        transactions=random.choice((20, 40, 80)),
         duration_s=duration_s,
         fault_interval_s=random.choice((0.3, 1.0, 3.0, float("inf"))),
     )

@@ -99,7 +99,8 @@ class World:
     def begin(self) -> None:
         """Switch both nodes on."""
         self.primary.boot()
-        self.secondary.boot()
+        late_s = self.random.choice((0.0, 0.0, 1.0, 4.0))
+        self.timeline.at(late_s * self.random.random(), self.boot_secondary)
 
     def commit(self, *, large: bool = False) -> None:
         """Let an application of the primary commit a transaction."""
