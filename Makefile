@@ -16,10 +16,10 @@ ARGS ?=
 BENCH ?= full
 export BENCH
 
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo crash test sim fuzz fuzz-keep lint format bench bench-compare lock clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 $(STAMP): requirements.lock pyproject.toml
 	@v=$$($(PYTHON) -c 'import sys; sys.stdout.write("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none); \
@@ -37,6 +37,27 @@ demo: $(STAMP) ## two nodes on this machine, call traffic beside admin changes, 
 test: $(STAMP) ## all tests, in random order, on all cores
 	$(BIN)/pytest -n auto $(ARGS)
 
+sim: $(STAMP) ## seeded worlds of two nodes with faults (SEEDS=10000; SEED=1 STORY=1 tells one)
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED) $(if $(STORY),--story),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --jobs $(or $(JOBS),2))
+
+ROUNDS ?= 200
+crash: $(STAMP) ## a pair under load, its nodes killed at random moments (ROUNDS=200)
+	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e/test_crash.py -p no:xdist -k random_kills -s $(ARGS)
+
+# The fuzzer is a large wheel that only some platforms have, so it is not in requirements.lock.
+TIME ?= 60
+FUZZ ?= decode frames sender receiver spool config pairing
+FUZZER := $(VENV)/.installed-fuzz
+$(FUZZER): $(STAMP) requirements-fuzz.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-fuzz.lock
+	@touch $@
+
+fuzz: $(FUZZER) ## coverage-guided fuzzing (TIME=60 seconds a target; FUZZ=decode for one)
+	@for target in $(FUZZ); do echo "== $$target"; $(BIN)/python -m tests.fuzz $$target --seconds $(TIME); done
+
+fuzz-keep: $(FUZZER) ## keep of what `make fuzz` found whatever reaches more than the corpus does
+	@for target in $(FUZZ); do $(BIN)/python -m tests.fuzz $$target --merge; done
+
 lint: $(STAMP) ## format, style, types, layers, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,12 +69,12 @@ format: $(STAMP) ## bring the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Exit code 5 means that no benchmark was found, which is no failure of any.
-QUICK := --benchmark-max-time=0.1 --benchmark-min-rounds=3 --benchmark-warmup=off
-bench: $(STAMP) ## speed of the hot path (BENCH=quick for a short look)
-	@mkdir -p bench
-	$(BIN)/pytest bench/ -p no:xdist -p no:randomly --benchmark-only --benchmark-group-by=group \
-	  $(if $(filter quick,$(BENCH)),$(QUICK)) $(ARGS) || test $$? -eq 5
+bench: $(STAMP) ## speed of every stage beside its raw limit, saved (BENCH=quick for a short look)
+	$(BIN)/python -m pytest bench -p no:xdist -p no:randomly -p no:cacheprovider --timeout 1800 -q --benchmark-only \
+	  --benchmark-columns=median --benchmark-quiet --benchmark-save=$(BENCH) $(ARGS)
+
+bench-compare: $(STAMP) ## how the newest saved run differs from another (BASE=file)
+	@$(BIN)/python -m bench.report $(BASE)
 
 # The pins move only when they must; UPGRADE=1 moves them all.
 UV := .make/uv/bin/uv
@@ -64,6 +85,8 @@ $(UV):
 lock: $(UV) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(UV) pip compile --quiet --no-emit-index-url --generate-hashes --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --no-emit-index-url --generate-hashes --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) --group fuzz -o requirements-fuzz.lock
 
 clean: ## remove all that make has made
 	rm -rf $(VENV) .make build dist .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

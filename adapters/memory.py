@@ -29,6 +29,8 @@ class MemorySource:
         self._part_rows_max = part_rows_max
         self._captured: Mapping[str, TableSchema] | None = None
         self._read = START
+        self._told = START
+        """Behind which position a restored database's history was said to be lost."""
 
     @property
     def origin(self) -> str:
@@ -42,11 +44,12 @@ class MemorySource:
         if after < confirmed:
             why = f"the history up to {confirmed} is gone, but the spool ends at {after}"
             raise PositionLost("capture can not continue", why, "Run `admin-sync snapshot`", resume=confirmed)
-        if after > given:
-            # Whoever asks for this again, having heard of the loss, gets what comes after it.
-            self._database.go_on_after(after)
+        if after > given and after != self._told:
+            # Nothing is stored before the node has noted the loss: it does so, and opens this source again.
+            self._told = after
             why = f"the spool ends at {after}, but this database never gave more than {given}: it was restored"
             raise PositionLost("capture can not continue", why, "Run `admin-sync snapshot`", resume=after)
+        self._database.go_on_after(after)
         self._captured = captured
         self._read = after
 

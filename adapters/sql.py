@@ -30,12 +30,14 @@ def insert(table: str, columns: Sequence[str], dialect: str) -> str:
     return _insert(table, columns).sql(dialect)
 
 
-def upsert(table: str, columns: Sequence[str], key: Sequence[str], updated: Sequence[str], dialect: str) -> str:
-    """An insert that, where a row with this key stands already, sets the columns `updated` of it.
+def upsert(
+    table: str, columns: Sequence[str], key: Sequence[str], updated: Sequence[str], dialect: str, *, rows: int = 1
+) -> str:
+    """An insert of so many rows that, where a row with the key of one stands already, sets the columns `updated` of it.
 
     `key` must be exactly the columns of a unique index. With no columns to update an existing row stays as it is.
     """
-    statement = _insert(table, columns)
+    statement = _insert(table, columns, rows)
     excluded = exp.to_identifier("excluded")
     sets = [exp.EQ(this=_identifier(c), expression=exp.column(_identifier(c), table=excluded)) for c in updated]
     conflict = exp.OnConflict(
@@ -97,7 +99,7 @@ def _table(name: str) -> exp.Table:
     return exp.Table(this=_identifier(name))
 
 
-def _insert(table: str, columns: Sequence[str]) -> exp.Insert:
-    row = exp.Tuple(expressions=[exp.Placeholder() for _ in columns])
+def _insert(table: str, columns: Sequence[str], rows: int = 1) -> exp.Insert:
+    tuples = [exp.Tuple(expressions=[exp.Placeholder() for _ in columns]) for _ in range(rows)]
     target = exp.Schema(this=_table(table), expressions=[_identifier(column) for column in columns])
-    return exp.Insert(this=target, expression=exp.Values(expressions=[row]))
+    return exp.Insert(this=target, expression=exp.Values(expressions=tuples))

@@ -6,11 +6,14 @@ its end state is fine (two rows swap a unique name); deleting all of its rows an
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from operator import ne
 
 from adapters.sqlite.connection import is_row_error, primary_code, translated
+from adapters.sqlite.schema import GUARD
 from adapters.sqlite.statements import Statements
 from sync.errors import RowRefused
 from sync.model.change import ABSENT, Change, Columns, Op, Row, Value
@@ -20,7 +23,19 @@ from sync.model.writes import Upserts, Writes
 ROW_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError, TypeError)
 """What the driver raises where values do not fit, and more; `is_row_error` tells."""
 
+_VALUES_BOUND = 300
+"""With one call; any SQLite takes 999."""
 _REMEDY = "Correct the row on the primary, or the constraint on this database"
+_HELD = (
+    "Another row of this database holds the value: delete or correct that one, in a transaction between"
+    f" UPDATE {GUARD} SET applying = 1 and SET applying = 0"
+)
+_REMEDIES = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: _HELD,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: _HELD,
+    sqlite3.SQLITE_CONSTRAINT_ROWID: _HELD,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: "Correct or drop the trigger on this database that refuses the row",
+}
 
 
 def write_set(connection: sqlite3.Connection, statements: Statements, writes: Writes) -> int:
@@ -65,7 +80,7 @@ def _put(connection: sqlite3.Connection, statements: Statements, groups: Sequenc
     if statements.mergeable:
         try:
             for group in groups:
-                connection.executemany(statements.upsert(group.present), zip(*group.columns, strict=True))
+                _upsert(connection, statements, group)
         except ROW_ERRORS as error:
             if not is_row_error(error):
                 raise
@@ -73,6 +88,17 @@ def _put(connection: sqlite3.Connection, statements: Statements, groups: Sequenc
             return 0
     _replace(connection, statements, groups)
     return 1
+
+
+def _upsert(connection: sqlite3.Connection, statements: Statements, group: Upserts) -> None:
+    """Put many rows with each call: the way into SQLite and back costs as much as half of the row itself."""
+    rows = zip(*group.columns, strict=True)
+    together = _VALUES_BOUND // len(group.columns)
+    if together > 1 and len(group) >= together:
+        values = chain.from_iterable(rows)
+        sets = (tuple(islice(values, together * len(group.columns))) for _ in range(len(group) // together))
+        connection.executemany(statements.upsert(group.present, together), sets)
+    connection.executemany(statements.upsert(group.present), rows)
 
 
 def _replace(connection: sqlite3.Connection, statements: Statements, groups: Sequence[Upserts]) -> None:
@@ -149,7 +175,8 @@ def refused(
         assert isinstance(error, (sqlite3.Error, sqlite3.Warning))
         return translated(error, f"could not write to table {table}")
     shown = ", ".join(f"{name}={value!r}" for name, value in zip(statements.key, key, strict=False))
-    return RowRefused(table, f"({shown})", _column(statements, names, row, error), str(error), _REMEDY)
+    remedy = _REMEDIES.get(getattr(error, "sqlite_errorcode", 0), _REMEDY)
+    return RowRefused(table, f"({shown})", _column(statements, names, row, error), str(error), remedy)
 
 
 def _column(statements: Statements, names: Sequence[str], row: Sequence[Value], error: BaseException) -> str:
@@ -160,9 +187,19 @@ def _column(statements: Statements, names: Sequence[str], row: Sequence[Value], 
             return name
         if value is None and name in never_null and primary_code(error) == sqlite3.SQLITE_CONSTRAINT:
             return name
-    # SQLite names the columns of a violated unique index only in its message.
-    _, _, place = str(error).partition(f" failed: {statements.schema.name}.")
-    return place if place in statements.table.schema.column_names else ""
+    return _named(str(error), statements.schema.name, statements.table.schema.column_names)
+
+
+def _named(message: str, table: str, columns: Sequence[str]) -> str:
+    """The columns that SQLite names in its message, and only there."""
+    place = message.rpartition(" failed: " if " failed: " in message else " column ")[2]
+    found = [column for column in columns if f"{table}.{column}" in place.split(", ")]
+    if not found and message.startswith("CHECK"):
+        # It quotes the condition; where that speaks of one column, it is the one.
+        words = set(re.findall(r"\w+", place))
+        found = [column for column in columns if column in words]
+        return found[0] if len(found) == 1 else ""
+    return ", ".join(found)
 
 
 def _refuse_nan(statements: Statements, writes: Writes) -> None:

@@ -104,6 +104,27 @@ def translated(error: sqlite3.Error | sqlite3.Warning, what: str) -> DatabaseErr
     return DatabaseRefused(what, why, _REMEDIES.get(code, ""))
 
 
+def file_behind(path: str) -> tuple[int, int]:
+    """Give the file that the path names now, as (device, inode).
+
+    A connection goes on with the file that it opened, wherever that was moved: only this tells. Raises
+    `DatabaseRefused` where there is none.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 once a transaction, and a Path would be made for each
+    except OSError as error:
+        what = f"could not find {path}"
+        raise DatabaseRefused(what, error.strerror or str(error), _REMEDIES[sqlite3.SQLITE_CANTOPEN]) from error
+    return found.st_dev, found.st_ino
+
+
+def demand_same_file(path: str, opened: tuple[int, int]) -> None:
+    """Raise `DatabaseRefused` where the path does not name the file any more that was opened."""
+    if file_behind(path) != opened:
+        what = f"could not go on with {path}"
+        raise DatabaseRefused(what, "another file was put in its place", "It is opened again")
+
+
 @contextmanager
 def refusals(what: str) -> Iterator[None]:
     """Raise what SQLite raises inside as an error of ours."""

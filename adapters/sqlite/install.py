@@ -32,6 +32,13 @@ from sync.model.schema import TableSchema
 REINSTALL = "Run `admin-sync install` again"
 _NUMBER = "table:"
 _NUMBERS_GIVEN = "numbers"
+_GAP = (
+    f"INSERT OR REPLACE INTO {META} SELECT 'confirmed', 1 + max("
+    f"coalesce((SELECT value FROM {META} WHERE name = 'reserved'), 0),"
+    f" coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{JOURNAL}'), 0))"
+)
+"""A table that was captured lacked triggers, so changes may have gone unseen. No spool can reach the position that is
+noted here as confirmed: the source finds that it can not go on, and everything is copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,21 @@ def suffices(present: Mapping[str, str], found: Subjects, captured: Mapping[str,
 
     A table that had no local column before, and has gained one, keeps triggers that note a little more than they must.
     """
-    wanted = wanted_capture(found, captured)
-    broad: dict[str, str] = {}
-    for name, table in found.tables.items():
-        broad |= capture_triggers(table, captured[name], found.numbers[name], every=True)
-    return present.keys() == wanted.keys() and all(
-        text in (wanted[name], broad[name]) for name, text in present.items()
-    )
+    return present.keys() == wanted_capture(found, captured).keys() and not _lacking(present, found, captured)
+
+
+def _lacking(present: Mapping[str, str], found: Subjects, captured: Mapping[str, TableSchema]) -> set[str]:
+    """The tables for which a trigger is not there, or notes less than it must."""
+    return {
+        name
+        for name, table in found.tables.items()
+        for trigger, text in capture_triggers(table, captured[name], found.numbers[name]).items()
+        if present.get(trigger) not in {text, _broad(table, captured[name], found.numbers[name])[trigger]}
+    }
+
+
+def _broad(table: Table, captured: TableSchema, number: int) -> dict[str, str]:
+    return capture_triggers(table, captured, number, every=True)
 
 
 def capture_statements(connection: sqlite3.Connection, captured: Mapping[str, TableSchema]) -> list[str]:
@@ -97,6 +112,9 @@ def capture_statements(connection: sqlite3.Connection, captured: Mapping[str, Ta
     width_before = _journal_width(connection)
     width = max([width_before, 1, *(len(schema.key_names) for schema in captured.values())])
     statements += journal_statements(width_before, width)
+    lacking = _lacking(our_triggers(connection), found, captured)
+    if any(number_name(captured[name]) not in found.new for name in lacking):
+        statements.append(_GAP)
     statements += _number_statements(connection, found, captured)
     if _guarded(connection) != (0, ""):
         statements.append(f"UPDATE {GUARD} SET guarded = 0, primary_node = ''")

@@ -16,7 +16,7 @@ from dataclasses import replace
 from adapters.sqlite import ranges
 from adapters.sqlite.catalog import Table
 from adapters.sqlite.confirm import Confirmations
-from adapters.sqlite.connection import connect, refusals, transaction, undo
+from adapters.sqlite.connection import connect, demand_same_file, file_behind, refusals, transaction, undo
 from adapters.sqlite.cut import Limits, Parts, Plan, plan
 from adapters.sqlite.install import REINSTALL as INSTALL
 from adapters.sqlite.install import subjects, suffices
@@ -55,12 +55,15 @@ class SqliteSource:
         self._tables: Mapping[str, Table] = {}
         self._limits = limits or Limits()
         self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
         self._captured: dict[str, TableSchema] = {}
         self._plans: dict[int, Plan] = {}
         self._watch = Watch()
         self._schema_version = -1
         self._read = 0
         self._reserved = 0
+        self._told = 0
+        """Behind which position a restored database's history was said to be lost."""
         self._origin = ""
 
     @property
@@ -79,6 +82,7 @@ class SqliteSource:
         connection = connect(self._path)
         self._connection = connection
         try:
+            self._file = file_behind(self._path)
             with refusals(f"could not start capture from {self._path}"):
                 self._start(connection, dict(captured), after)
         except BaseException:
@@ -87,6 +91,7 @@ class SqliteSource:
 
     def wait(self, timeout_s: float) -> bool:
         connection = self._live()
+        demand_same_file(self._path, self._file)
         with refusals(f"could not watch {self._path}"):
             self._confirmations.clear(connection)
             return self._watch.wait(connection, timeout_s, lambda: self._has_news(connection))
@@ -96,6 +101,7 @@ class SqliteSource:
 
     def read(self, chunk: ChunkRequest | None = None) -> Iterator[Transaction]:
         connection = self._live()
+        demand_same_file(self._path, self._file)
         try:
             with refusals(f"could not read changes from {self._path}"):
                 self._watch.seen(connection)
@@ -115,6 +121,7 @@ class SqliteSource:
             self._confirmations.clear(self._live())
 
     def close(self) -> None:
+        self._watch.close()
         if self._connection is not None:
             connection, self._connection = self._connection, None
             try:
@@ -138,15 +145,17 @@ class SqliteSource:
         confirmed = meta_position(connection, "confirmed")
         reserved = meta_position(connection, "reserved")
         if after < confirmed:
-            why = f"changes up to {confirmed} were cleared from the journal, but the spool ends at {after}"
+            why = f"changes up to {confirmed} are not in the journal (any more), but the spool ends at {after}"
             raise self._lost(why, Position(confirmed))
-        if after > reserved:
+        if after > reserved and after != self._told:
             # Positions are reserved durably before they are given: this database was put back to an older state.
+            # Nothing is stored before the node has noted that: it does so, and opens this source again.
+            self._told = after
             why = f"the spool ends at {after}, but this database never gave more than {reserved}: it was restored"
-            self._reserve(connection, after + _RESERVED)
             raise self._lost(why, after)
         self._confirmations.start(confirmed)
         self._watch.forget()
+        self._watch.watch(self._path)
         self._read = confirmed
         last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (JOURNAL,)).fetchone()
         self._reserve(connection, max(last[0] if last else 0, after, confirmed, reserved) + _RESERVED)
@@ -186,7 +195,17 @@ class SqliteSource:
         }
         self._schema_version = connection.execute("PRAGMA schema_version").fetchone()[0]
 
+    def _look_again(self, connection: sqlite3.Connection) -> None:
+        """Where anything was created, altered or dropped, check the installation anew."""
+        if connection.execute("PRAGMA schema_version").fetchone()[0] != self._schema_version:
+            self._fit(connection)
+            confirmed = meta_position(connection, "confirmed")
+            if confirmed > self._reserved:
+                raise self._lost("triggers were missing until `install` put them back", Position(confirmed))
+
     def _has_news(self, connection: sqlite3.Connection) -> bool:
+        # A trigger that is gone notes nothing, so its going is the only news of it.
+        self._look_again(connection)
         row = connection.execute(f"SELECT 1 FROM {JOURNAL} WHERE seq > ? AND tbl <> {MARK} LIMIT 1", (self._read,))
         return row.fetchone() is not None
 
@@ -213,8 +232,7 @@ class SqliteSource:
                 break
             connection.execute("ROLLBACK")
             self._reserve(connection, None)
-        if connection.execute("PRAGMA schema_version").fetchone()[0] != self._schema_version:
-            self._fit(connection)
+        self._look_again(connection)
         return bound
 
     def _chunk(self, connection: sqlite3.Connection, request: ChunkRequest) -> Chunk:

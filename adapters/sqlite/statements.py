@@ -42,7 +42,7 @@ class Statements:
         self._collations = () if self._exact else tuple(dict.fromkeys([*collations, "BINARY"]))
         self._nulls = not schema.key or any(table.is_nullable(name) for name in self.key)
         self.upsert = cache(self._upsert)
-        """Put rows: SQL by the indexes of the columns present."""
+        """Put rows: SQL by the indexes of the columns present and the number of rows that one call puts."""
         self.insert = cache(self._insert)
         """Add rows: SQL by the indexes of the columns present."""
         self.insert_named = cache(self._insert_named)
@@ -76,11 +76,11 @@ class Statements:
         ]
         return sql.select(self.schema.name, columns, matches, DIALECT)
 
-    def _upsert(self, present: tuple[int, ...]) -> str:
+    def _upsert(self, present: tuple[int, ...], rows: int = 1) -> str:
         names = self.names(present)
         # Under a collation that ignores something, the row that is met may have another spelling of the key.
         updated = [name for name in names if not self._exact or name not in self.key]
-        return sql.upsert(self.schema.name, names, self.key, updated, DIALECT)
+        return sql.upsert(self.schema.name, names, self.key, updated, DIALECT, rows=rows)
 
     def _insert(self, present: tuple[int, ...]) -> str:
         return sql.insert(self.schema.name, self.names(present), DIALECT)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from adapters.sqlite import ranges
 from adapters.sqlite.apply import write_change, write_set
 from adapters.sqlite.catalog import Table, read_table, read_tables
-from adapters.sqlite.connection import connect, refusals, undo
+from adapters.sqlite.connection import connect, demand_same_file, file_behind, refusals, undo
 from adapters.sqlite.schema import CHECKPOINT, GUARD, META, has_table
 from adapters.sqlite.statements import Statements
 from sync.errors import DatabaseRefused, RoleError
@@ -34,6 +34,7 @@ class SqliteTarget:
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
         self._statements: dict[str, Statements] = {}
         self._schema_version = -1
         self._log = -1
@@ -42,6 +43,7 @@ class SqliteTarget:
         self.close()
         self._connection = connection = connect(self._path)
         try:
+            self._file = file_behind(self._path)
             with refusals(f"could not open {self._path} as a target"):
                 self._demand_installation(connection)
                 connection.execute("PRAGMA foreign_keys = OFF")
@@ -58,6 +60,7 @@ class SqliteTarget:
 
     def checkpoint(self, origin: str) -> Checkpoint | None:
         with self._asking("could not read the checkpoint") as connection:
+            demand_same_file(self._path, self._file)
             row = connection.execute(f"SELECT epoch, position FROM {CHECKPOINT} WHERE origin = ?", (origin,)).fetchone()
         return None if row is None else Checkpoint(origin, row[0], Position(row[1]))
 
@@ -67,6 +70,7 @@ class SqliteTarget:
 
     def begin(self) -> None:
         with self._asking("could not begin to apply") as connection:
+            demand_same_file(self._path, self._file)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(f"UPDATE {GUARD} SET applying = 1 WHERE id = 1")
             version = connection.execute("PRAGMA schema_version").fetchone()[0]

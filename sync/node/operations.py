@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from sync.errors import AdminSyncError, PeerUnreachable, UsageError
+from sync.errors import AdminSyncError, PeerUnreachable, SpoolError, UsageError
 from sync.model.batch import ChunkResult
 from sync.model.position import START, Position
 from sync.replicator.desk import Desk, Report
@@ -118,17 +118,35 @@ class Operations:
         """The session is gone."""
         self._thread.post(self._desk.disconnected)
 
-    def need_snapshot(self, reason: str) -> None:  # noqa: ARG002  the sender has reported it
+    def need_snapshot(self, reason: str, noted: Callable[[], None]) -> None:  # noqa: ARG002  the sender reported it
         """The peer's target can not be brought up from the spool alone."""
-        self._thread.post(self.copy_all)
 
-    def copy_all(self) -> None:
-        """Queue a snapshot of every table; on the capture thread."""
+        def on_loop() -> None:
+            noted()
+            self._kick()
+
+        def stored() -> None:
+            self._loop.call_soon_threadsafe(on_loop)
+
+        def copy() -> None:
+            self._copy_all()
+            self._desk.when_stored(stored)
+
+        self._thread.post(copy)
+
+    def history_lost(self) -> None:
+        """Queue a snapshot of every table, durably, or raise `SpoolError`; on the capture thread."""
+        self._copy_all()
+        if not self._desk.stored:
+            what = "could not note that all tables must be copied"
+            raise SpoolError(what, "the state directory's disk failed", "Check the disk that holds `node.state_dir`.")
+
+    def _copy_all(self) -> None:
         self._desk.start("snapshot", list(self._thread.capture.captured))
 
     def jump(self, position: Position, reason: str) -> None:
         """Go on after a position that only the peer remembers."""
-        self._thread.post(lambda: self._thread.capture.restart(position, reason))
+        self._thread.post(lambda: self._thread.capture.jump(position, reason))
 
     def durable(self, position: Position) -> None:
         """The peer keeps everything up to `position`: the spool's own thread releases it."""

@@ -13,7 +13,7 @@ from sync.core.filter import Filter
 from sync.core.progress import Progress
 from sync.errors import AdminSyncError, PeerUnreachable, SpoolError
 from sync.model.batch import Batch
-from sync.model.notice import CaptureFailed, SpoolSynced
+from sync.model.notice import CaptureFailed, SpoolSynced, Warned
 from sync.model.position import Position
 from sync.model.schema import TableSchema
 from sync.node.operations import Operations
@@ -21,7 +21,7 @@ from sync.node.settings import NodeSettings
 from sync.node.state import RUNS_FILE, NodeState
 from sync.node.tail import Line, Tail
 from sync.ports import Clock, Disk, Observer, Site, Source
-from sync.replicator.capture import Capture
+from sync.replicator.capture import Capture, HistoryEnded
 from sync.replicator.desk import Desk, Report
 from sync.replicator.dialler import Dialler
 from sync.replicator.gauge import Gauge
@@ -91,17 +91,26 @@ class Primary:
 
     async def run(self, stopping: asyncio.Event, abort: asyncio.Event) -> None:
         """Capture and send until `stopping`; then drain what can be drained, unless `abort` is set too."""
-        source = await self._reach_source(stopping)
-        if source is None:
-            return
+        try:
+            while not stopping.is_set() and (source := await self._reach_source(stopping)) is not None:
+                try:
+                    await self._follow(source, stopping, abort)
+                except* HistoryEnded:
+                    self._around.observer.notice(Warned("capture was installed anew, so everything begins anew"))
+        finally:
+            self._tail.close()
+
+    async def _follow(self, source: Source, stopping: asyncio.Event, abort: asyncio.Event) -> None:
+        """Capture and send one history, from its first position to the end of the node or its own."""
         settings = self._around.settings
+        self._progress = Progress(settings.in_flight_batches_max)
         spool = SegmentedSpool(self._spool_disk, origin=source.origin, bytes_max=settings.spool_bytes_max)
         with contextlib.suppress(SpoolError):
             spool.open()  # where this fails, capture mends the spool and reports it
         capture, desk = self._capture_side(source, spool)
         thread = CaptureThread(capture, desk, self._gauge, self._around.clock, new_backoff())
         operations = Operations(thread, desk, self._gauge, spool, self._kick, self._work.set)
-        capture.lost = lambda _: operations.copy_all()
+        capture.lost = lambda _: operations.history_lost()
         dialler = self._new_dialler(spool, source, capture, operations)
         self._operations, self._dialler = operations, dialler
         self._gauge.notice(SpoolSynced(spool.durable, spool.bytes, spool.oldest))
@@ -119,7 +128,6 @@ class Primary:
                     keeper.cancel()
         finally:
             thread.stop()
-            self._tail.close()
             await self._loop.run_in_executor(None, thread.join, DRAIN_TIMEOUT_S)
             spool.close()
 
@@ -275,9 +283,7 @@ class Primary:
             self._dialler.kick()
 
     def _store_runs(self, content: bytes) -> None:
-        # A state that could not be stored costs chunks that are read twice, nothing else.
-        with contextlib.suppress(OSError):
-            self._around.state_disk.replace(RUNS_FILE, content)
+        self._around.state_disk.replace(RUNS_FILE, content)
 
 
 def session_limits(settings: NodeSettings) -> SessionLimits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from sync.errors import AdminSyncError
+from sync.errors import UsageError
 from sync.ports import Disk
 
 FILE = "node.json"
@@ -30,13 +30,13 @@ def load(disk: Disk, first_role: str) -> NodeState:
     try:
         saved = json.loads(raw)
         state = NodeState(str(saved["role"]), int(saved["epoch"]))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"could not read the node state {FILE}"
         remedy = "Restore it from a backup of the state directory; deleting it starts in the configured role, epoch 1."
-        raise AdminSyncError(what, repr(error), remedy) from error
+        raise UsageError(what, repr(error), remedy) from error
     if state.role not in ("primary", "secondary") or state.epoch < 1:
         what = f"the node state {FILE} makes no sense"
-        raise AdminSyncError(what, raw.decode(errors="replace"), "Restore it from a backup of the state directory.")
+        raise UsageError(what, raw.decode(errors="replace"), "Restore it from a backup of the state directory.")
     return state
 
 

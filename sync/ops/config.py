@@ -55,6 +55,11 @@ def load_config(path: Path, dialect_of: Callable[[str], str]) -> Config:
         raise UsageError(f"can not read {path}", error.strerror or str(error), remedy) from error
     if len(content) > FILE_BYTES_MAX:
         raise UsageError(f"can not read {path}", f"it is larger than {FILE_BYTES_MAX} bytes", "Is this the right file?")
+    return read_config(content, path, dialect_of)
+
+
+def read_config(content: bytes, path: Path, dialect_of: Callable[[str], str]) -> Config:
+    """Check the content of a file. Raises `ConfigError` with all findings and nothing else."""
     try:
         document = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:

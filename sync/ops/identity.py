@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -115,9 +116,13 @@ def load_certificate(pem: bytes) -> x509.Certificate:
     """Read one PEM certificate. Raises `UsageError` for anything else."""
     if len(pem) <= CERTIFICATE_BYTES_MAX and pem.count(b"-----BEGIN") == 1:
         try:
-            return x509.load_pem_x509_certificate(pem)
-        except ValueError:
+            certificate = x509.load_pem_x509_certificate(pem)
+            # The library reads these only when asked: what is no name, date or key must be found here.
+            certificate.subject, certificate.not_valid_after_utc, certificate.public_key()
+        except (ValueError, UnsupportedAlgorithm):
             pass
+        else:
+            return certificate
     remedy = "It must be the file that `admin-sync pair --export` wrote."
     raise UsageError("this is not a node's certificate", "one PEM certificate was expected", remedy)
 

@@ -8,10 +8,11 @@ Fields: see the contract; new ones may come, none is renamed.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from sync.errors import AdminSyncError
+from sync.errors import AdminSyncError, RowRefused
 from sync.model import notice as seen
 from sync.ops.address import show_address
 from sync.ops.backlog import US_PER_S, Backlog
@@ -20,6 +21,7 @@ from sync.ports import Clock
 
 Json = dict[str, Any]
 RUNS_SHOWN_MAX = 4
+WARNINGS_SHOWN_MAX = 8
 
 COUNTERS = (
     "transactions",
@@ -70,10 +72,12 @@ class StatusBoard:
         self._capture_lag_s: float | None = None
         self._capture_failed_s: float | None = None
         self._apply_healthy: bool | None = None
+        self._apply_failed_s: float | None = None
         self._spool: tuple[int, int, int] | None = None
         self._applied: int | None = None
         self._durable: int | None = None
         self._last_error: Json | None = None
+        self._warnings: deque[Json] = deque(maxlen=WARNINGS_SHOWN_MAX)
         self._snapshots: dict[int, Json] = {}
         self.backlog = Backlog()
         self.latency = Latency()
@@ -95,6 +99,7 @@ class StatusBoard:
             seen.CallDataRefused: self._on_call_data_refused,
             seen.RowsBlocked: self._on_rows_blocked,
             seen.SnapshotMoved: self._on_snapshot_moved,
+            seen.Warned: self._on_warned,
         }
 
     def notice(self, notice: seen.Notice) -> None:
@@ -136,6 +141,7 @@ class StatusBoard:
                 "apply": self._apply_report(),
                 "counters": self._counters_report(),
                 "snapshots": [dict(run) for run in self._snapshots.values()],
+                "warnings": list(self._warnings),
                 "last_error": dict(self._last_error) if self._last_error else None,
             }
 
@@ -178,13 +184,18 @@ class StatusBoard:
         # Without its peer a secondary can not know that it is level; it still knows how far behind it was.
         blind = self._role != "primary" and self._connected is None
         lag_s = self.backlog.lag_s(self._clock.wall_us())
+        transactions, size = self.backlog.lag_transactions, self.backlog.lag_bytes
+        if self._apply_failed_s is not None:
+            # What was refused came, and may be news to the beats.
+            lag_s = max(lag_s or 0.0, self._clock.monotonic() - self._apply_failed_s)
+            transactions, size = transactions or None, size or None
         return {
             "position": self._applied,
             "durable_position": self._durable,
             "healthy": self._apply_healthy,
             "lag_s": None if blind and not lag_s else _rounded(lag_s),
-            "lag_transactions": None if blind else self.backlog.lag_transactions,
-            "lag_bytes": None if blind else self.backlog.lag_bytes,
+            "lag_transactions": None if blind else transactions,
+            "lag_bytes": None if blind else size,
             "latency_p50_s": self.latency.quantile(0.5),
             "latency_p99_s": self.latency.quantile(0.99),
         }
@@ -195,12 +206,16 @@ class StatusBoard:
         return {**self._counters, **unseen}
 
     def _failed(self, error: AdminSyncError, retry_s: float | None = None) -> None:
+        row = error if isinstance(error, RowRefused) else None
         self._last_error = {
             "at_us": self._clock.wall_us(),
             "kind": type(error).__name__,
             "what": error.what,
             "why": error.why,
             "remedy": error.remedy,
+            "table": row and row.table,
+            "key": row and row.key,
+            "column": row and row.column,
             "retry_s": retry_s,
         }
 
@@ -239,6 +254,10 @@ class StatusBoard:
         self._mode = notice.mode
         self._capture_healthy = True
         self._capture_failed_s = None
+        if notice.position < (self._applied or 0):
+            # Capture was installed anew: another history, whose positions are not to be held against the old ones.
+            self.backlog = Backlog()
+            self._captured = self._applied = self._durable = None
         self._captured = max(self._captured or 0, notice.position)
         self.backlog.uncounted(notice.position)
 
@@ -251,7 +270,9 @@ class StatusBoard:
 
     def _on_session_closed(self, notice: seen.SessionClosed) -> None:
         self._connected = None
-        if notice.error is not None:
+        # What stands still here matters more than that the peer is gone too, which shows anyway.
+        halted = self._state() in {"capture_failed", "apply_failed"}
+        if notice.error is not None and not halted:
             self._failed(notice.error, notice.retry_s)
 
     def _on_connection_refused(self, _: seen.ConnectionRefused) -> None:
@@ -263,7 +284,9 @@ class StatusBoard:
         if self._role != "primary":
             self._captured = max(self._captured or 0, notice.newest)
             self._capture_healthy = notice.capture_healthy
-            if notice.newest > self.backlog.newest:
+            if notice.newest_committed_at_us == 0:
+                self.backlog.uncounted(notice.newest)
+            elif notice.newest > self.backlog.newest:
                 self.backlog.announced(notice.newest, notice.newest_committed_at_us, None, None)
 
     def _on_acknowledged(self, notice: seen.Acknowledged) -> None:
@@ -273,6 +296,7 @@ class StatusBoard:
 
     def _on_applied(self, notice: seen.Applied) -> None:
         self._apply_healthy = True
+        self._apply_failed_s = None
         self._applied = notice.position
         self._captured = max(self._captured or 0, notice.position)
         self.backlog.applied(notice.position)
@@ -285,11 +309,14 @@ class StatusBoard:
     def _on_duplicate(self, notice: seen.DuplicateSkipped) -> None:
         self._counters["duplicates"] += notice.transactions
         self._apply_healthy = True
+        self._apply_failed_s = None
         self._applied = max(self._applied or 0, notice.position)
         self.backlog.applied(notice.position)
 
     def _on_apply_failed(self, notice: seen.ApplyFailed) -> None:
         self._apply_healthy = False
+        if self._apply_failed_s is None:
+            self._apply_failed_s = self._clock.monotonic()
         self._counters["apply_failures"] += 1
         self._failed(notice.error, notice.retry_s)
 
@@ -298,6 +325,9 @@ class StatusBoard:
 
     def _on_rows_blocked(self, notice: seen.RowsBlocked) -> None:
         self._counters["rows_blocked"] += notice.rows
+
+    def _on_warned(self, notice: seen.Warned) -> None:
+        self._warnings.append({"at_us": self._clock.wall_us(), "what": notice.what})
 
     def _on_snapshot_moved(self, notice: seen.SnapshotMoved) -> None:
         # Runs that ended or were given up make room; the newest stays to be looked at.

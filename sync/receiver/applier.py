@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from sync.core.net import net
 from sync.errors import ProtocolError, RowRefused
-from sync.model.batch import Batch, Checkpoint, ChunkResult
+from sync.model.batch import Batch, Checkpoint, ChunkResult, Encoded
 from sync.model.change import Block, Change
 from sync.model.notice import Applied, DuplicateSkipped
 from sync.model.position import START, Position
 from sync.ports import Clock, Observer, Target
 from sync.receiver.chunks import settle
 from sync.receiver.guard import Guard
-from sync.wire.codec import Codec
+from sync.wire.checks import malformed
+from sync.wire.codec import Codec, describe
+
+_ANNOUNCED: Final = ("first", "position", "part", "last", "transactions", "changes", "committed_at_us")
 
 
 @dataclass(slots=True)
@@ -47,11 +51,14 @@ class Applier:
     """Above 0 while a large transaction is held open in the target."""
     _open_changes: int = 0
     _open_wire: int = 0
+    _kept: list[ChunkResult] = field(default_factory=list)
+    """Of chunks that committed before a later batch of the same call failed: applied again, they are not asked."""
 
     def restart(self, origin: str, epoch: int) -> Checkpoint | None:
         """Begin a session: forget what was half done, give the checkpoint to resume from."""
         self.target.rollback()
         self._next_part = 0
+        self._kept = []
         self._origin, self._epoch = origin, epoch
         checkpoint = self.target.checkpoint(origin)
         self._position = checkpoint.position if checkpoint else START
@@ -65,6 +72,10 @@ class Applier:
         """
         self.target.close()
         self.target.open()
+        return self.unmoved()
+
+    def unmoved(self) -> bool:
+        """Ask the database whether it still stands where this session left it."""
         checkpoint = self.target.checkpoint(self._origin)
         return (checkpoint.position if checkpoint else START) == self._position
 
@@ -73,23 +84,24 @@ class Applier:
         """Whether a large transaction is held open: after an error only a new session can repeat its parts."""
         return self._next_part > 0
 
-    def apply(self, payloads: Sequence[bytes]) -> Outcome:
+    def apply(self, arrived: Sequence[Encoded]) -> Outcome:
         """Apply batches in order, whole ones together; raises and leaves nothing of the failed group behind.
 
-        After an error the same payloads may be given again, unless `mid_transaction` was true.
+        After an error the same batches may be given again, unless `mid_transaction` was true.
         """
-        outcome = Outcome(self._position)
+        outcome = Outcome(self._position, self._kept)
         group: list[tuple[Batch, int]] = []
         try:
-            for payload in payloads:
-                batch = self.codec.decode(payload)
+            for encoded in arrived:
+                batch = self._decode(encoded)
+                size = len(encoded.payload)
                 self.guard.check(batch, self._origin, self._epoch)
                 whole = batch.last and batch.part == 0
                 if not whole:
                     self._apply_group(group, outcome)
-                    self._apply_part(batch, len(payload), outcome)
+                    self._apply_part(batch, size, outcome)
                     continue
-                group.append((batch, len(payload)))
+                group.append((batch, size))
                 if batch.chunks:
                     # A chunk states rows as of its own position: nothing later may be written before it is settled.
                     self._apply_group(group, outcome)
@@ -99,7 +111,18 @@ class Applier:
             self._next_part = 0
             raise
         outcome.applied = self._position
+        self._kept = []
         return outcome
+
+    def _decode(self, encoded: Encoded) -> Batch:
+        """Open a payload, and hold it against what was announced: order and credit were judged by that alone."""
+        batch = self.codec.decode(encoded.payload)
+        found = describe(batch, encoded.payload, encoded.bytes_raw)
+        if found != encoded:
+            unlike = [name for name in _ANNOUNCED if getattr(found, name) != getattr(encoded, name)]
+            shown = ", ".join(f"{name} {getattr(encoded, name)} instead of {getattr(found, name)}" for name in unlike)
+            malformed("BATCH", f"it announced {shown}")
+        return batch
 
     def _apply_group(self, group: list[tuple[Batch, int]], outcome: Outcome) -> None:
         fresh = [(self._trim(batch), size) for batch, size in group if batch.position > self._position]

@@ -14,7 +14,7 @@ from typing import Any
 
 from sync.core.backoff import Backoff
 from sync.errors import AdminSyncError, DatabaseBusy, PeerError, PeerRefused
-from sync.model.batch import Checkpoint
+from sync.model.batch import Checkpoint, Encoded
 from sync.model.notice import Applied, ApplyFailed, SessionOpened
 from sync.model.position import START, Position
 from sync.ports import Observer
@@ -23,11 +23,14 @@ from sync.wire.arrivals import BatchArrived, GoodbyeArrived, PeerHello
 from sync.wire.match import Expected, Reason, refusal_of
 from sync.wire.messages import Hello, RefusalCode, Resume
 from sync.wire.session import Session
+from sync.wire.state import State
 
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 """Encoded bytes that one target transaction may gather (whole batches)."""
 FLUSH_INTERVAL_S = 0.1
 """How long the durable position may stay behind the applied one under load."""
+LOOK_INTERVAL_S = 20.0
+"""How often the database is asked whether it is still there, while nothing else is asked of it."""
 WARNINGS_MAX = 32
 
 
@@ -82,7 +85,7 @@ class Intake:
         try:
             while True:
                 if not self.arrived:
-                    yield Await(None if self._durable == self._applied else FLUSH_INTERVAL_S)
+                    yield Await(self._idle_s())
                 arrived = self.arrived.popleft() if self.arrived else None
                 match arrived:
                     case PeerHello():
@@ -90,13 +93,27 @@ class Intake:
                     case GoodbyeArrived():
                         yield from self.leave("everything received is applied")
                         return
-                    case None:
+                    case None if self._durable != self._applied:
                         yield from self._flush()
+                    case None:
+                        yield from self._look()
                     case _:
                         yield from self._apply(arrived)
         except AdminSyncError as error:
             self._refuse(error)
             self.fail(error)
+
+    def _idle_s(self) -> float | None:
+        """How long nothing may come; None before the session is open, where only the peer can go on."""
+        if self._durable != self._applied:
+            return FLUSH_INTERVAL_S
+        return LOOK_INTERVAL_S if self.session.state is State.OPEN else None
+
+    def _look(self) -> Course:
+        """Make sure that an idle database is alive and where it was: a dead one must not pass for one at rest."""
+        # A large transaction that waits for its next part holds the connection; its commit will tell.
+        if self.session.state is State.OPEN and not self.applier.mid_transaction:
+            self._check((yield Work(self.applier.unmoved)))
 
     def leave(self, reason: str) -> Course:
         """Make durable what was applied, acknowledge it, and say goodbye."""
@@ -114,6 +131,8 @@ class Intake:
         if refusal is not None:
             self._turn_away(hello, refusal)
             return
+        if self.session.state is not State.JUDGING:
+            return  # the peer hung up while the database was asked
         if checkpoint is not None:
             self._applied = self._durable = checkpoint.position
             self.observer.notice(Applied(checkpoint.position, 0, 0, 0, 0, self.applier.clock.wall_us()))
@@ -151,22 +170,22 @@ class Intake:
         return checkpoint, tuple(sorted(warnings)[:WARNINGS_MAX]), None
 
     def _apply(self, first: BatchArrived) -> Course:
-        payloads = [first.encoded.payload]
+        group = [first.encoded]
         size = len(first.encoded.payload)
         while size < GROUP_BYTES_MAX and self.arrived and isinstance(self.arrived[0], BatchArrived):
-            payloads.append(self.arrived[0].encoded.payload)
-            size += len(payloads[-1])
+            group.append(self.arrived[0].encoded)
+            size += len(group[-1].payload)
             self.arrived.popleft()
-        yield from self._apply_until_done(payloads)
-        self._received += len(payloads)
+        yield from self._apply_until_done(group)
+        self._received += len(group)
         self._acknowledge()
 
-    def _apply_until_done(self, payloads: list[bytes]) -> Course:
+    def _apply_until_done(self, group: list[Encoded]) -> Course:
         """Apply, and where the database refuses, try again until a person has mended it: the stream waits."""
         while True:
             mid_transaction = self.applier.mid_transaction
             try:
-                outcome: Outcome = yield Work(lambda: self.applier.apply(payloads))
+                outcome: Outcome = yield Work(lambda: self.applier.apply(group))
             except PeerError:
                 raise
             except AdminSyncError as error:
@@ -190,11 +209,15 @@ class Intake:
             except AdminSyncError as error:
                 yield from self._wait_out(error)
             else:
-                if not unmoved:
-                    what = "the database's progress changed under the session"
-                    remedy = "The session starts again from the checkpoint."
-                    raise DatabaseBusy(what, "its server was restarted, or lost the answer to a commit", remedy)
+                self._check(unmoved)
                 return
+
+    @staticmethod
+    def _check(unmoved: bool) -> None:  # noqa: FBT001  what the database answered
+        if not unmoved:
+            what = "the database's progress changed under the session"
+            why = "its server was restarted or put back, or the answer to a commit was lost"
+            raise DatabaseBusy(what, why, "The session starts again from the checkpoint.")
 
     def _wait_out(self, error: AdminSyncError) -> Course:
         retry_s = self.backoff.next_s()

@@ -24,6 +24,10 @@ from sync.spool.log import SegmentedSpool
 from sync.wire.codec import Codec
 
 
+class HistoryEnded(Exception):  # no error of ours: nothing failed, and nobody must act
+    """Capture was installed anew while it ran: the owner begins again, with a spool for the new origin."""
+
+
 @dataclass(slots=True)
 class Capture:
     """The synchronous machine; it owns the source while open. Not for use from two threads."""
@@ -41,30 +45,57 @@ class Capture:
     appended: Callable[[Batch], None] = lambda _: None
     """Called after each append: wakes the sender."""
     lost: Callable[[str], None] = lambda _: None
-    """Called when history was lost: all tables must be copied again."""
+    """Called when history was lost; notes durably that all tables must be copied again, or raises."""
     captured: Mapping[str, TableSchema] = field(default_factory=dict)
     _batcher: Batcher | None = None
     _confirmed: Position = START
+    _loss: tuple[Position, str] | None = None
 
     def open(self) -> None:
         """Open the source behind what the spool holds whole."""
         self._mend_spool()
         self.captured = self.survey()
-        try:
-            self.source.open(self.captured, self.spool.newest)
-        except PositionLost as error:
-            self.restart(Position(max(error.resume, self.spool.newest)), str(error))
+        if self._loss is None:
+            try:
+                self.source.open(self.captured, self.spool.newest)
+            except PositionLost as error:
+                self._loss = Position(max(error.resume, self.spool.newest)), str(error)
+        if self.source.origin != self.spool.origin:
+            self.close()
+            raise HistoryEnded
+        if self._loss is not None:
+            self.restart(*self._loss)
         self._batcher = Batcher(self.source.origin, self.epoch, self.batch_bytes_max)
 
     def restart(self, after: Position, reason: str) -> None:
         """Give up what the spool holds, go on after `after`, and have all tables copied: nothing is missed silently."""
+        # A source may say it only once: until all of this is done, every `open` does it again.
+        self._loss = after, reason
         self.source.close()
         self.observer.notice(Warned(f"copying all tables again: {reason}"))
+        # Noted before it is acted on: after a crash in between, the rest of this happens again.
+        self.lost(reason)
         self.spool.restart(after)
-        self.source.open(self.captured, after)
+        try:
+            self.source.open(self.captured, after)
+        except PositionLost as error:
+            # What the peer remembers can lie before what the source has given up since.
+            after = Position(max(error.resume, after))
+            self._loss = after, reason
+            self.spool.restart(after)
+            self.source.open(self.captured, after)
         # What the journal holds below is delivered again, above: it must not be confirmed before that is spooled.
         self._confirmed = max(self._confirmed, after)
-        self.lost(reason)
+        self._loss = None
+
+    def jump(self, position: Position, reason: str) -> None:
+        """Restart behind a position that only the peer remembers, unless this history is beyond it by now."""
+        if position > self.spool.newest:
+            self.restart(position, reason)
+
+    def changed(self) -> bool:
+        """Look whether other tables are to be captured now than when the source was opened."""
+        return dict(self.survey()) != dict(self.captured)
 
     def _mend_spool(self) -> None:
         try:

@@ -29,6 +29,7 @@ class Desk:
     observer: Observer
     clock: Clock
     store: Callable[[bytes], None] = lambda _: None
+    """Raises `OSError` where it could not; it is tried again then."""
     on_report: Callable[[Report], None] = lambda _: None
     """Told after every answer (`Run.progress()`) and at the end of a run (`Run.report()`, which is `finished`)."""
     chunk_rows: int = CHUNK_ROWS
@@ -40,6 +41,8 @@ class Desk:
     """What of each table was last copied or queued for it."""
     _connected: bool = False
     _saved_at: float = 0.0
+    _stored: bool = True
+    _when_stored: list[Callable[[], None]] = field(default_factory=list)
 
     def restore(self, state: bytes) -> None:
         """Take up the runs of the process before this one; a damaged state is reported and dropped."""
@@ -64,6 +67,8 @@ class Desk:
         fresh = [table for table, scope in scopes.items() if self._scopes.get(table) != scope]
         if dict(scopes) == self._scopes:
             return
+        for table in self._scopes.keys() - scopes.keys():
+            self.observer.notice(Warned(f"table {table} is not replicated any more: it is gone, or not chosen now"))
         self._scopes = dict(scopes)
         if fresh:
             self.start("snapshot", fresh)
@@ -88,6 +93,17 @@ class Desk:
         return self._numbers
 
     @property
+    def stored(self) -> bool:
+        """Whether a restart would know of every run that is queued now."""
+        return self._stored
+
+    def when_stored(self, call: Callable[[], None]) -> None:
+        """Make a call as soon as a restart would know of every run that is queued now."""
+        self._when_stored.append(call)
+        if self._stored:
+            self._tell_stored()
+
+    @property
     def snapshot_unfinished(self) -> bool:
         """Whether a snapshot is under way or waits."""
         return any(run is not None and run.kind == "snapshot" for run in (self._current, *self._waiting))
@@ -109,6 +125,8 @@ class Desk:
 
     def next_request(self) -> ChunkRequest | None:
         """Give the chunk to read with the next step, if any."""
+        if not self._stored:
+            self._save()
         if not self._connected:
             return None
         if self._current is None and self._waiting:
@@ -122,9 +140,9 @@ class Desk:
     def skip_missing(self, captured: Sequence[str]) -> None:
         """Leave out tables that are not captured (any more)."""
         run = self._current
-        while run is not None and run.table and run.table not in captured:
-            self.observer.notice(Warned(f"{run.kind} leaves {run.table} out: it is not replicated"))
-            run.skip_table(run.table)
+        while run is not None and (table := run.next_table) and table not in captured:
+            self.observer.notice(Warned(f"{run.kind} leaves {table} out: it is not replicated"))
+            run.skip_table(table)
 
     def spooled(self, chunk: Chunk) -> None:
         """Note that the chunk asked for is in the stream."""
@@ -166,4 +184,17 @@ class Desk:
     def _save(self) -> None:
         self._saved_at = self.clock.monotonic()
         runs = [run.to_state() for run in (self._current, *self._waiting) if run is not None]
-        self.store(msgpack.packb({"numbers": self._numbers, "scopes": self._scopes, "runs": runs}))
+        try:
+            self.store(msgpack.packb({"numbers": self._numbers, "scopes": self._scopes, "runs": runs}))
+        except OSError as error:
+            if self._stored:
+                self.observer.notice(Warned(f"could not store the snapshot runs, trying again: {error}"))
+            self._stored = False
+        else:
+            self._stored = True
+            self._tell_stored()
+
+    def _tell_stored(self) -> None:
+        calls, self._when_stored = self._when_stored, []
+        for call in calls:
+            call()

@@ -8,7 +8,7 @@ range exactly as of a position, and the answer comes back with the acknowledgeme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sync.model.batch import Chunk, ChunkDifference, ChunkRequest, ChunkResult, Purpose
@@ -90,6 +90,11 @@ class Run:
         return "" if self._walked else self.tables[self._table]
 
     @property
+    def next_table(self) -> str:
+        """The table that is read next; empty where everything was asked for."""
+        return self._again[0].table if self._again else self.table
+
+    @property
     def tables_done(self) -> int:
         """Tables that were answered to their end."""
         return sum(tally.finished for tally in self.tallies.values())
@@ -127,8 +132,7 @@ class Run:
             return None
         ask = self._asked
         # A range whose end an earlier chunk fixed is read whole, however many rows stand in it by now.
-        limit = 0 if ask.bounded else self.chunk_rows
-        return ChunkRequest(self.number, self._chunk, ask.table, ask.purpose, ask.after, ask.upto, limit)
+        return ChunkRequest(self.number, self._chunk, ask.table, ask.purpose, ask.after, ask.upto, self.chunk_rows)
 
     def spooled(self, chunk: Chunk) -> None:
         """Note that the requested chunk is in the stream."""
@@ -141,6 +145,9 @@ class Run:
         )
         self._chunk += 1
         if asked.bounded:
+            if asked.upto is None and not chunk.final:
+                # The table's last range has grown beyond one chunk: the rest of it is a range of its own.
+                self._again.insert(0, replace(asked, after=chunk.upto))
             return
         self._after = chunk.upto
         if chunk.final:
@@ -156,6 +163,7 @@ class Run:
     def skip_table(self, table: str) -> None:
         """Leave a table out that is no longer captured."""
         self._asked = None
+        self._again = [each for each in self._again if each.table != table]
         if self.table == table:
             self._table += 1
             self._after = None
@@ -163,8 +171,8 @@ class Run:
 
     def answered(self, result: ChunkResult) -> None:
         """Take the peer's word for one chunk; an unequal digest asks for the rows."""
-        asked = self._outstanding.pop(result.number, None)
-        if result.run != self.number or asked is None:
+        asked = self._outstanding.pop(result.number, None) if result.run == self.number else None
+        if asked is None:
             return
         tally = self.tallies[asked.table]
         if asked.purpose is Purpose.DIGEST and not result.equal:

@@ -6,12 +6,12 @@ filled. The rule it keeps: the spool releases only what the peer's target has ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sync.core.progress import Progress
-from sync.errors import PeerRefused, PeerUnreachable, SpoolError
+from sync.errors import PeerRefused, PeerUnreachable, SpoolCorrupt, SpoolError
 from sync.model.batch import ChunkResult, Encoded
 from sync.model.notice import Acknowledged, BatchSent, BeatPassed, CallDataRefused, SessionOpened, Warned
 from sync.model.position import START, Position
@@ -65,8 +65,11 @@ class Pace(Protocol):
         """The session is gone."""
         ...
 
-    def need_snapshot(self, reason: str) -> None:
-        """The peer's target can not be brought up from the spool alone."""
+    def need_snapshot(self, reason: str, noted: Callable[[], None]) -> None:
+        """The peer's target can not be brought up from the spool alone.
+
+        `noted` is called, from the event loop, when no restart can forget that any more.
+        """
         ...
 
     def jump(self, position: Position, reason: str) -> None:
@@ -111,6 +114,8 @@ class Sender:
     _peer: str = ""
     _clock_skew_s: float = 0.0
     _welcomed: bool = False
+    _held_back: bool = False
+    """The first batch makes the peer's checkpoint, and then nothing would tell any more that it needs a copy."""
 
     def arrival(self, arrival: Arrival) -> None:
         """Act on what came; raises an error where the session can not go on."""
@@ -143,10 +148,10 @@ class Sender:
         """Send from the spool as long as there is credit; refresh what the next beat is answered with."""
         self.session.beat_answer = self.pace.beat_answer()
         reader = self._reader
-        if reader is None:
+        if reader is None or self._held_back:
             return
         while self.session.credit > 0:
-            encoded = reader.next()
+            encoded = self._next(reader)
             if encoded is None:
                 return
             if encoded.position <= self.checked_after:
@@ -154,6 +159,14 @@ class Sender:
             sequence = self.session.send_batch(encoded, self.epoch)
             self.progress.sent(sequence, encoded)
             self.observer.notice(BatchSent(encoded))
+
+    def _next(self, reader: Reader) -> Encoded | None:
+        try:
+            return reader.next()
+        except SpoolCorrupt as error:
+            # What is behind the damage can be sent no more, in no session: history goes on behind all of it.
+            self.pace.jump(Position(self.spool.newest + 1), str(error))
+            raise
 
     def close(self) -> None:
         """Let go of the spool."""
@@ -175,7 +188,8 @@ class Sender:
         if not self.spool.is_open:
             # Its positions say nothing now: a peer that has everything would look as if it had too much.
             what = "could not resume: the spool is not open"
-            raise SpoolError(what, "its disk failed", "It is opened again with capture, and then the session.")
+            why = "its disk failed, or it is being put in order"
+            raise SpoolError(what, why, "It is opened with capture, and then the session.")
         resume = welcome.resume
         checkpoint = resume.checkpoint
         reason = ""
@@ -202,7 +216,11 @@ class Sender:
         self.pace.connected()
         if reason:
             self.observer.notice(Warned(f"copying all tables: {reason}"))
-            self.pace.need_snapshot(reason)
+            self._held_back = True
+            self.pace.need_snapshot(reason, self._copy_noted)
+
+    def _copy_noted(self) -> None:
+        self._held_back = False
 
     def _acknowledged(self, ack: AckArrived) -> None:
         self.progress.acknowledged(ack.received, ack.applied, ack.durable)

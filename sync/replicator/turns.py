@@ -18,6 +18,8 @@ from sync.replicator.desk import Desk
 
 WAIT_S = 0.25
 CONFIRM_INTERVAL_S = 0.1
+SURVEY_INTERVAL_S = 30.0
+"""How often the catalog is asked whether other tables should be captured: one that was made, dropped or altered."""
 
 
 class CaptureTurns:
@@ -32,6 +34,7 @@ class CaptureTurns:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._open = False
         self._confirmed_at = 0.0
+        self._surveyed_at = 0.0
 
     def post(self, call: Callable[[], None]) -> None:
         """Have `call` run in the next turn, and let that come soon."""
@@ -44,6 +47,7 @@ class CaptureTurns:
             if not self._open:
                 self.capture.open()
                 self._open = True
+                self._surveyed_at = self._clock.monotonic()
                 self._desk.scoped({name: self.capture.rows.scope(s) for name, s in self.capture.captured.items()})
                 self._observer.notice(CaptureRunning(self.capture.source.mode, self.capture.spool.newest))
             self._step()
@@ -76,6 +80,13 @@ class CaptureTurns:
         if now - self._confirmed_at >= CONFIRM_INTERVAL_S:
             self._confirmed_at = now
             self.capture.confirm()
+        if now - self._surveyed_at >= SURVEY_INTERVAL_S:
+            self._surveyed_at = now
+            if self.capture.changed():
+                # Opened anew with the next turn, which says what fits and what does not.
+                self._open = False
+                self._desk.failed()
+                self.capture.close()
 
     def _failed(self, error: AdminSyncError) -> float:
         self._open = False

@@ -105,6 +105,11 @@ class SegmentedSpool:
         return self._index.generation
 
     @property
+    def origin(self) -> str:
+        """The history that this spool is bound to."""
+        return self._origin
+
+    @property
     def discarded_origin(self) -> str:
         """The other history whose files `open` removed; empty where there was none."""
         return self._discarded_origin

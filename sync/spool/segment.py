@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from sync.errors import SpoolCorrupt
 from sync.model.batch import Encoded
-from sync.model.position import Position
+from sync.model.position import POSITION_MAX, Position
 
 HEADER_BYTES = 512
 ORIGIN_BYTES_MAX = 400
@@ -38,7 +38,7 @@ _CRC = struct.Struct("<I")
 HEAD_BYTES = _RECORD.size + _CRC.size
 """Bytes that a record takes beside its payload."""
 
-REMEDY = "Run `admin-sync snapshot`: what the spool lost is copied again."
+REMEDY = "All tables are copied again; check the disk that holds `node.state_dir`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,13 @@ def decode_header(block: bytes, name: str) -> Header:
     if version != VERSION:
         why = f"it has version {version}, this program knows {VERSION}"
         raise SpoolCorrupt(f"could not read spool file {name}", why, "Run the release that wrote it.")
-    origin = block[_HEADER.size : _HEADER.size + origin_bytes].decode()
+    try:
+        origin = block[_HEADER.size : _HEADER.size + origin_bytes].decode()
+    except UnicodeDecodeError as error:
+        raise SpoolCorrupt(f"the header of spool file {name} is no header", f"its origin: {error}", REMEDY) from error
+    if origin_bytes > ORIGIN_BYTES_MAX or not after <= floor <= POSITION_MAX:
+        why = f"origin of {origin_bytes} bytes, positions {after} and {floor}"
+        raise SpoolCorrupt(f"the header of spool file {name} is no header", why, REMEDY)
     return Header(serial, Position(after), Position(floor), origin)
 
 
@@ -137,8 +143,8 @@ def decode_record(block: bytes, at: int, seed: int) -> Record | None:
 
 
 def build(record: Record, payload: bytes) -> Encoded | None:
-    """Join head and payload; None where the payload does not check."""
-    if zlib.crc32(payload) != record.payload_crc:
+    """Join head and payload; None where the payload does not check, or is not all there."""
+    if len(payload) != record.payload_bytes or zlib.crc32(payload) != record.payload_crc:
         return None
     return Encoded(
         payload=payload,
@@ -177,6 +183,8 @@ class Order:
 
     def refusal(self, batch: Encoded | Record) -> str:
         """Why this batch can not come next; empty where it can."""
+        if batch.position > POSITION_MAX:
+            return f"{batch.position} is beyond the last possible position"
         if self.unfinished is None:
             if batch.part:
                 return f"part {batch.part} of {batch.position} came without the parts before it"

@@ -7,8 +7,8 @@ connection before its certificate was checked.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from sync.errors import PeerRefused, UsageError
@@ -19,6 +19,8 @@ from sync.transport.tls import TlsMaterial, check_pinned, server_context
 
 HANDSHAKE_TIMEOUT_S = 5.0
 HANDSHAKES_MAX = 32
+HANDSHAKES_A_HOST_MAX = 8
+"""So that one host that connects and says nothing does not keep the peer out."""
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
 
 
@@ -32,7 +34,9 @@ class Listener:
         self._observer = observer
         self._serve = serve
         self._server: asyncio.Server | None = None
-        self._handshakes = 0
+        self._closing = False
+        self._handshakes: Counter[str] = Counter()
+        """Under way, by the host that they come from."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
@@ -45,6 +49,7 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening and end the connections."""
+        self._closing = True
         if self._server is not None:
             self._server.close()
         for task in tuple(self._tasks):
@@ -52,10 +57,15 @@ class Listener:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closing:
+            writer.transport.abort()
+            return
         # Tasks of our own: those that asyncio would make complain when `close` cancels them.
         task = asyncio.create_task(self._accept(reader, writer), name="connection")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        # Not left to the task: one that is cancelled before it began has done nothing.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -67,19 +77,15 @@ class Listener:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
         address = f"{host}:{port}"
-        try:
-            if not await self._authenticate(writer, address):
-                return
+        if await self._authenticate(writer, address):
             await self._serve(reader, writer, address)
-        finally:
-            with contextlib.suppress(Exception):
-                writer.transport.abort()
 
     async def _authenticate(self, writer: asyncio.StreamWriter, address: str) -> bool:
-        if self._handshakes >= HANDSHAKES_MAX:
-            self._observer.notice(ConnectionRefused(address, f"{HANDSHAKES_MAX} handshakes are under way already"))
+        host = address.rpartition(":")[0]
+        if self._handshakes[host] >= HANDSHAKES_A_HOST_MAX or self._handshakes.total() >= HANDSHAKES_MAX:
+            self._observer.notice(ConnectionRefused(address, "too many handshakes are under way already"))
             return False
-        self._handshakes += 1
+        self._handshakes[host] += 1
         try:
             async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
                 await writer.start_tls(self._context, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
@@ -98,7 +104,7 @@ class Listener:
             self._observer.notice(ConnectionRefused(address, f"the connection broke in the handshake: {error}"))
             return False
         finally:
-            self._handshakes -= 1
+            self._handshakes -= Counter((host,))
         return True
 
 

@@ -28,10 +28,18 @@ class Worker:
         interrupted half-way without losing track of what it did.
         """
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._pool, lambda: function(*args, **kwargs)))
+        running = loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        # Who has left does not hear how it ended; asyncio would call that an error nobody looked at.
+        running.add_done_callback(_looked_at)
+        return await asyncio.shield(running)
 
     async def close(self, last: Callable[[], None] | None = None) -> None:
         """Run `last` (typically the connection's close) behind all other calls, then end the thread."""
         if last is not None:
             await self.call(last)
         self._pool.shutdown(wait=False)
+
+
+def _looked_at(ended: asyncio.Future[T]) -> None:
+    if not ended.cancelled():
+        ended.exception()

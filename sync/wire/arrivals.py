@@ -29,7 +29,7 @@ class Welcomed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The peer said no, and the session is over."""
+    """The session is over: the peer said no, or this side did when it read the peer's hello."""
 
     refusal: Refusal
 

@@ -70,6 +70,16 @@ def text(value: object, where: str, chars_max: int = 1024) -> str:
     return value
 
 
+def name(value: object, where: str, chars_max: int) -> str:
+    """A text that names something: every database, file and screen has to be able to take it, so no lone surrogates."""
+    named = text(value, where, chars_max)
+    try:
+        named.encode()
+    except UnicodeEncodeError:
+        malformed(where, "a name contains half of a surrogate pair")
+    return named
+
+
 def boolean(value: object, where: str) -> bool:
     if type(value) is not bool:
         malformed(where, f"expected true or false, got {shown(value)}")
@@ -128,6 +138,9 @@ class Fields:
 
     def text(self, name: str, chars_max: int = 1024) -> str:
         return text(*self.get(name), chars_max)
+
+    def name(self, field: str, chars_max: int) -> str:
+        return name(*self.get(field), chars_max)
 
     def boolean(self, name: str) -> bool:
         return boolean(*self.get(name))

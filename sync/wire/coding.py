@@ -11,7 +11,7 @@ from typing import Final
 
 from sync.model.batch import Checkpoint, Encoded
 from sync.model.position import Position
-from sync.wire.checks import INT64_MAX, UINT32_MAX, Fields, array, integer, malformed, pack, text
+from sync.wire.checks import INT64_MAX, UINT32_MAX, Fields, array, integer, malformed, name, pack, text
 from sync.wire.messages import Ack, Answer, BeatAnswer, Hello, Refusal, RefusalCode, Request, Resume
 from sync.wire.state import Half
 
@@ -49,17 +49,17 @@ def read_hello(head: bytes) -> Hello:
     if not 0 < len(versions) <= LISTED_MAX:
         malformed("HELLO.protocol_versions", f"{len(versions)} are not 1 to {LISTED_MAX}")
     prints = {
-        text(table, "HELLO.fingerprints", NAME_CHARS_MAX): text(print_, "HELLO.fingerprints", NAME_CHARS_MAX)
+        name(table, "HELLO.fingerprints", NAME_CHARS_MAX): text(print_, "HELLO.fingerprints", NAME_CHARS_MAX)
         for table, print_ in fields.mapping("fingerprints").items()
     }
     return Hello(
         protocol_versions=tuple(integer(v, "HELLO.protocol_versions", 1, UINT32_MAX) for v in versions),
-        node=fields.text("node", NAME_CHARS_MAX),
+        node=fields.name("node", NAME_CHARS_MAX),
         role=Half(role),
         epoch=fields.integer("epoch"),
-        release=fields.text("release", NAME_CHARS_MAX),
-        base_load=fields.text("base_load", NAME_CHARS_MAX),
-        origin=fields.text("origin", NAME_CHARS_MAX),
+        release=fields.name("release", NAME_CHARS_MAX),
+        base_load=fields.name("base_load", NAME_CHARS_MAX),
+        origin=fields.name("origin", NAME_CHARS_MAX),
         fingerprints=prints,
         wall_us=fields.integer("wall_us", -INT64_MAX),
         newest=fields.position("newest"),
@@ -97,7 +97,7 @@ def read_welcome(head: bytes) -> tuple[Resume, int, int]:
     if value is not None:
         origin, epoch, position = array(value, where, 3)
         checkpoint = Checkpoint(
-            text(origin, where, NAME_CHARS_MAX), integer(epoch, where), Position(integer(position, where))
+            name(origin, where, NAME_CHARS_MAX), integer(epoch, where), Position(integer(position, where))
         )
     resume = Resume(
         checkpoint=checkpoint,

@@ -51,7 +51,7 @@ DICTIONARY_MAX: Final = 256
 DICTIONARY_REPEAT_MIN: Final = 4
 """A dictionary pays from this many rows for each distinct value."""
 SAMPLE: Final = 512
-"""Rows at the start of a column that decide whether an encoding is worth trying."""
+"""Rows at the start of a column, or spread over it, that decide whether an encoding is worth trying."""
 
 INTEGER_MIN: Final = -(2**63)
 INTEGER_MAX: Final = 2**64 - 1
@@ -117,7 +117,7 @@ def _dictionary(values: Sequence[Value], pack: Pack) -> list[bytes]:
     """The pieces of a dictionary, none where it does not pay."""
     count = len(values)
     sample = values[:SAMPLE]
-    if len(set(sample)) * 2 > len(sample):
+    if len(set(sample)) * 2 > len(sample) or len(set(values[:: count // SAMPLE + 1])) > DICTIONARY_MAX:
         return []
     numbers = dict.fromkeys(values)
     if len(numbers) > DICTIONARY_MAX or len(numbers) * DICTIONARY_REPEAT_MIN > count:

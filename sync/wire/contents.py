@@ -20,11 +20,12 @@ from sync.wire.checks import (
     boolean,
     integer,
     malformed,
+    name,
     pack,
     text,
     unpack,
 )
-from sync.wire.columns import VALUE_TYPES, NotEncodable
+from sync.wire.columns import VALUE_TYPES, Encoding, NotEncodable
 from sync.wire.schemas import SchemaCodec
 
 CANONICAL: Final = 0
@@ -34,6 +35,7 @@ MARK_CHARS_MAX: Final = 1024
 SCHEMA_BYTES_MAX: Final = 1 << 20
 DIGEST_BYTES_MAX: Final = 64
 
+_PARTIAL: Final = bytes((Encoding.ABSENT, Encoding.MASKED))
 _PURPOSES: Final = {purpose.value: purpose for purpose in Purpose}
 
 
@@ -111,7 +113,7 @@ def read_contents(packed: bytes, schemas: SchemaCodec, limits: ContentsLimits) -
     """Read and check the contents. Raises `ProtocolError`."""
     origin, epoch, part, last, transactions, marks, blocks, chunks = array(unpack(packed, "contents"), "contents", 8)
     contents = Contents(
-        text(origin, "origin", ORIGIN_CHARS_MAX),
+        name(origin, "origin", ORIGIN_CHARS_MAX),
         integer(epoch, "epoch"),
         integer(part, "part"),
         boolean(last, "last"),
@@ -173,6 +175,8 @@ def _read_chunk(entry: object, schemas: SchemaCodec) -> ChunkEntry:
         digest=binary(digest, "digest", DIGEST_BYTES_MAX),
         encodings=numbers,
     )
+    if chunk.sent and any(number in _PARTIAL for number in numbers):
+        malformed(f"chunk of {known.name}", "a value of its rows is absent, and a chunk states whole rows")
     if chunk.sent != chunk.count and (chunk.sent or meaning is not Purpose.DIGEST):
         malformed(f"chunk of {known.name}", f"it counts {chunk.count} rows and holds {chunk.sent}")
     return chunk

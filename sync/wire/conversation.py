@@ -105,9 +105,10 @@ class Conversation:
         if self._state is not State.CLOSED:
             self._refuse(Refusal(code, what, why, remedy))
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> list[Arrival]:
         self._orderly = True
         self._send(MessageKind.REFUSE, coding.pack_refusal(refusal))
+        return [Refused(refusal)]
 
     def _send(self, kind: MessageKind, head: bytes, payload: bytes = b"") -> None:
         after = SENDS.get((self.half, self._state), {}).get(kind)
@@ -137,11 +138,9 @@ class Conversation:
         peer = coding.read_hello(frame.head)
         protocol = messages.highest_common(self._hello.protocol_versions, peer.protocol_versions)
         if protocol is None:
-            self._refuse(messages.no_common_version(self._hello.protocol_versions, peer.protocol_versions))
-            return []
+            return self._refuse(messages.no_common_version(self._hello.protocol_versions, peer.protocol_versions))
         if peer.role is not self.half.other:
-            self._refuse(messages.wrong_role(self.half))
-            return []
+            return self._refuse(messages.wrong_role(self.half))
         self.peer, self.protocol, self._greeted = peer, protocol, now
         skew_s = (peer.wall_us - wall_us) / 1_000_000
         if self.half is Half.RECEIVER:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sync.model.schema import Column, Kind, TableSchema, Type
-from sync.wire.checks import UINT32_MAX, array, boolean, integer, malformed, pack, text, unpack
+from sync.wire.checks import UINT32_MAX, array, boolean, integer, malformed, name, pack, text, unpack
 
 NAME_CHARS_MAX: Final = 512
 QUALIFIER_CHARS_MAX: Final = 128
@@ -63,13 +63,13 @@ class SchemaCodec:
         return known
 
     def _parse(self, packed: bytes) -> TableSchema:
-        name, key, columns = array(unpack(packed, "schema"), "schema", 3)
-        table = text(name, "schema name", NAME_CHARS_MAX)
+        title, key, columns = array(unpack(packed, "schema"), "schema", 3)
+        table = name(title, "schema name", NAME_CHARS_MAX)
         if not table:
             malformed("schema name", "it is empty")
         parts = array(columns, f"columns of {table}")
-        if len(parts) > self._limits.columns_max:
-            malformed(f"columns of {table}", f"{len(parts)} are more than {self._limits.columns_max}")
+        if not 0 < len(parts) <= self._limits.columns_max:
+            malformed(f"columns of {table}", f"{len(parts)} are not 1 to {self._limits.columns_max}")
         where = f"key of {table}"
         indexes = tuple(integer(index, where, 0, UINT32_MAX) for index in array(key, where))
         try:
@@ -80,10 +80,10 @@ class SchemaCodec:
 
 def _column(packed: object, table: str) -> Column:
     where = f"column of {table}"
-    name, kind, length, scale, qualifier, nullable = array(packed, where, 6)
+    title, kind, length, scale, qualifier, nullable = array(packed, where, 6)
     logical = _KINDS.get(text(kind, where, NAME_CHARS_MAX))
     if logical is None:
         malformed(where, "its logical type is unknown")
     bounds = integer(length, where, 0, UINT32_MAX), integer(scale, where, 0, UINT32_MAX)
-    column_type = Type(logical, *bounds, text(qualifier, where, QUALIFIER_CHARS_MAX))
-    return Column(text(name, where, NAME_CHARS_MAX), column_type, boolean(nullable, where))
+    column_type = Type(logical, *bounds, name(qualifier, where, QUALIFIER_CHARS_MAX))
+    return Column(name(title, where, NAME_CHARS_MAX), column_type, boolean(nullable, where))

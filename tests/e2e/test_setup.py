@@ -156,7 +156,7 @@ def test_verify_finds_names_and_mends_what_differs(running: Pair) -> None:
         "INSERT INTO rep_defs (rep_id, rep_name, owner) VALUES (987654, 'extra', 'nobody')",
     )
     found = json.loads(admin_sync("verify", "-c", east.config, "--json", code=1).stdout)
-    assert (found["equal"], found["difference_count"]) == (False, 3)
+    assert (found["equal"], found["difference_count"]) == (False, 3), found
     differences = {(d["table"], d["what"]): d for d in found["differences"]}
     assert differences["users", "different"]["key"] == [user]
     assert differences["users", "different"]["columns"] == ["room"]
@@ -290,4 +290,4 @@ def test_exit_codes_tell_scripts_what_happened(pair: Pair, tmp_path: Path) -> No
     for command in ("check", "install"):
         admin_sync(command, "-c", missing, code=3)
     assert not (tmp_path / "no.db").exists()
-    admin_sync("verfy", code=2)
+    admin_sync("frobnicate", code=2)

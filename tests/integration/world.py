@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarget
 from sync.core.filter import Selection
@@ -78,7 +78,7 @@ async def eventually(condition: Callable[[], object], what: str) -> None:
         await asyncio.sleep(0.005)
 
 
-def users(position: int, *rows: tuple[str, str], schema: TableSchema = USERS, **fields: object) -> Encoded:
+def users(position: int, *rows: tuple[str, str], schema: TableSchema = USERS, **fields: Any) -> Encoded:  # noqa: ANN401  what replace takes
     """A batch of one transaction."""
     block = Block.of(schema, [(Op.UPSERT, row) for row in rows])
     commit = Commit(Position(position), 1_700_000_000_000_000, len(rows))
@@ -128,7 +128,7 @@ class Secondary:
         client.hang_up()
 
 
-def true_hello(**other: object) -> Hello:
+def true_hello(**other: Any) -> Hello:  # noqa: ANN401  what replace takes
     hello = Hello("cms-east", Half.SENDER, EPOCH, "21.0", "21.0.0.0", ORIGIN, {"users": USERS.fingerprint})
     return replace(hello, **other)
 

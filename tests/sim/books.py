@@ -11,6 +11,7 @@ from typing import Any
 
 Bag = frozenset[tuple[tuple[Any, ...], int]]
 """Rows with how often each stands there."""
+Backup = tuple[list[int], list[dict[str, Bag]], dict[str, list[dict[str, Any]]]]
 
 COLUMNS = {
     "users": ("login", "name"),
@@ -58,6 +59,18 @@ class Books:
             self.ever[table].update(rows)
         self.positions.append(position)
         self.states.append(dict(self._contents))
+
+    def backup(self) -> Backup:
+        """All that is booked up to now."""
+        rows = {table: list(rows) for table, rows in self._rows.items()}
+        return list(self.positions), list(self.states), rows
+
+    def restore(self, backup: Backup) -> None:
+        """Go back: what was booked since never happened, but may have been seen."""
+        positions, states, rows = backup
+        self.positions, self.states = list(positions), list(states)
+        self._rows = {table: list(held) for table, held in rows.items()}
+        self._contents = dict(self.states[-1])
 
     def _apply(self, table: str, operation: str, row: dict[str, Any]) -> None:
         rows = self._rows[table]

@@ -45,9 +45,11 @@ class Server:
 class SimSource(MemorySource):
     """Lets the world do something between two transactions of a read."""
 
-    def __init__(self, server: Server, part_rows_max: int, between: Callable[[], None], told: Callable[[int], None]) -> None:
+    def __init__(
+        self, server: Server, part_rows_max: int, between: Callable[[], None], told: Callable[[int], None]
+    ) -> None:
         super().__init__(server.database, part_rows_max=part_rows_max)
-        self._server, self._between, self._told = server, between, told
+        self._server, self._between, self._confirming = server, between, told
         self._life = -1
 
     def open(self, captured: Mapping[str, TableSchema], after: Position) -> None:
@@ -68,7 +70,7 @@ class SimSource(MemorySource):
 
     def confirm(self, position: Position) -> None:
         self._alive()
-        self._told(position)
+        self._confirming(position)
         super().confirm(position)
 
     def _alive(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 
+from sync.errors import UsageError
 from tests.sim.tables import REPLICATED
 from tests.sim.world import World
 
@@ -133,7 +135,12 @@ def run(world: World) -> None:
     repair = kind == "verify" and random.random() < 0.5
     world.tell("somebody asks for a %s of %s", kind, tables)
     desk = world.primary.running.desk
-    world.primary.post(lambda: None if desk.start(kind, tables, repair=repair) else None)
+
+    def start() -> None:
+        with suppress(UsageError):  # too many wait already
+            desk.start(kind, tables, repair=repair)
+
+    world.primary.post(start)
 
 
 def large_transaction(world: World) -> None:
@@ -143,6 +150,11 @@ def large_transaction(world: World) -> None:
 def target_replaced(world: World) -> None:
     """Somebody puts an older state of the target in its place, or an empty one."""
     world.replace_target()
+
+
+def source_restored(world: World) -> None:
+    """Somebody puts an older state of the source in its place."""
+    world.restore_source()
 
 
 def rot(world: World) -> None:
@@ -187,7 +199,7 @@ COMMON: tuple[Fault, ...] = (
     weather, disk_fault, disk_fault, disk_full, busy, unsure_commits, refused_table, target_disk_full, slow_target,
     clock_jump, run, run, large_transaction, large_transaction, new_epoch, stale_epoch,
 )  # fmt: skip
-RARE: tuple[Fault, ...] = (target_replaced, rot)
+RARE: tuple[Fault, ...] = (target_replaced, source_restored, rot)
 RARE_RATE = 0.05
 
 

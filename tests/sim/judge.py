@@ -167,7 +167,9 @@ class Judge:
             if len(inside) != len(full) or self.own_rows.get(table):
                 outside = frozenset(full) - frozenset(inside)
                 if outside != self.own_rows.get(table, frozenset()):
-                    raise Violation(5, f"rows of {table} outside of its row rule were touched: {sorted(map(repr, outside))}")
+                    raise Violation(
+                        5, f"rows of {table} outside of its row rule were touched: {sorted(map(repr, outside))}"
+                    )
             if table == "users" and any("LOCALONLY" in str(value) for row in full for value in row):
                 raise Violation(5, "a local column crossed")
         return changed

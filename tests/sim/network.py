@@ -1,7 +1,7 @@
 """A network that fails the way TCP over a bad line does.
 
-Inside one connection bytes never change, overtake each other or repeat; but they come late, in any pieces, or not at all.
-A connection breaks at any byte, in one direction or both, and each end may or may not be told. A direction that is
+Inside one connection bytes never change, overtake each other or repeat; but they come late, in any pieces, or not at
+all. A connection breaks at any byte, in one direction or both, and each end may or may not be told. A direction that is
 blocked keeps what was sent until it is opened again or the connection is gone.
 """
 

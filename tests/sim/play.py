@@ -38,7 +38,8 @@ def play(seed: int, *, told: bool = False, world_type: type[World] = World) -> O
         failure = str(violation)
     except AdminSyncError as error:
         failure = f"an error reached nobody: {error!r}"
-    except Exception as error:  # noqa: BLE001  a defect of any kind is what this is looking for
+    except Exception as error:
+        # A defect of any kind is what this is looking for.
         failure = f"a defect: {error!r}"
         if told:
             raise

@@ -1,4 +1,4 @@
-"""The primary node of a world: the real capture, desk, spool and sender, and shells that make the calls of the real ones.
+"""The primary node of a world: the real capture, desk, spool and sender, in shells that make the real ones' calls.
 
 What `sync.node.primary` spreads over threads happens here as single things on the timeline, in an order by seed.
 """
@@ -101,12 +101,22 @@ class SimPace:
     def disconnected(self) -> None:
         self._node.post(self._node.running.desk.disconnected)
 
-    def need_snapshot(self, reason: str) -> None:
+    def need_snapshot(self, reason: str, noted: Callable[[], None]) -> None:
         if self._node.world.target.reachable_checkpoint() is None:
             # It may have crashed before its first commit was durable.
             self._node.world.judge.history_in_danger()
         self._node.world.copy_needed(reason)
-        self._node.post(self._node.copy_all)
+
+        def on_loop() -> None:
+            noted()
+            self._node.kick()
+
+        def copy() -> None:
+            self._node.copy_all()
+            life = self._node.running.life
+            self._node.running.desk.when_stored(lambda: self._node.world.timeline.at(0.0, on_loop, life))
+
+        self._node.post(copy)
 
     def jump(self, position: Position, reason: str) -> None:
         if position > self._node.running.spool.newest:
@@ -195,9 +205,7 @@ class PrimaryNode:
             return
         turns = CaptureTurns(capture, desk, gauge, world.timeline, self._backoff())
         pace = SimPace(self)
-        self._process = _Process(
-            life, source, spool, gauge, capture, desk, turns, pace, spool.newest, self._backoff()
-        )
+        self._process = _Process(life, source, spool, gauge, capture, desk, turns, pace, spool.newest, self._backoff())
         self._progress = Progress(world.shape.session_limits.in_flight_batches_max)
         self._plan_turn(0.0)
         world.timeline.at(0.01, self._dial, life)
@@ -237,8 +245,10 @@ class PrimaryNode:
         self.running.desk.start("snapshot", list(self.running.capture.captured))
 
     def _lost(self, reason: str) -> None:
-        self.world.copy_needed(reason)
         self.copy_all()
+        if not self.running.desk.stored:
+            raise SpoolError("could not note that all tables must be copied")
+        self.world.copy_needed(reason)
 
     def _plan_turn(self, delay_s: float) -> None:
         process = self.running
@@ -284,8 +294,7 @@ class PrimaryNode:
         self.kick()
 
     def _store_runs(self, content: bytes) -> None:
-        with suppress(OSError):
-            self.state_disk.replace(RUNS_FILE, content)
+        self.state_disk.replace(RUNS_FILE, content)
 
     # The thread that syncs the spool.
 

@@ -1,4 +1,4 @@
-"""The secondary node of a world: the real intake, applier and guard, and shells that make the calls of the real ones."""
+"""The secondary node of a world: the real intake, applier and guard, in shells that make the real ones' calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from sync.core.backoff import Backoff
 from sync.errors import AdminSyncError, PeerRefused
 from sync.model.notice import BeatPassed, SessionClosed
 from sync.receiver.applier import Applier
-from sync.receiver.guard import Guard
 from sync.receiver.intake import Await, Course, Intake, Pause, Work
 from sync.wire.arrivals import Arrival, BatchArrived, BeatArrived, GoodbyeArrived, PeerHello
 from sync.wire.codec import Codec

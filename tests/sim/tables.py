@@ -17,7 +17,9 @@ _TEXT = Type(Kind.VARCHAR, length=64)
 
 
 def _table(table: str, key: tuple[int, ...], /, **columns: Type) -> TableSchema:
-    made = tuple(Column(column, kind, nullable=index not in key) for index, (column, kind) in enumerate(columns.items()))
+    made = tuple(
+        Column(column, kind, nullable=index not in key) for index, (column, kind) in enumerate(columns.items())
+    )
     return TableSchema(table, made, key)
 
 

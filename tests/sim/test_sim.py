@@ -12,7 +12,7 @@ from tests.sim.play import play
 
 pytestmark = pytest.mark.sim
 
-GROUPS = 20
+GROUPS = 15
 SEEDS_A_GROUP = 10
 KEPT = Path(__file__).with_name("seeds.txt")
 
@@ -49,6 +49,10 @@ def test_a_seed_is_the_same_story_every_time() -> None:
 
 
 def test_worlds_meet_the_limits_that_they_are_small_for() -> None:
-    told = "\n".join(line for seed in range(25) for line in play(seed, told=True).story)
-    for met in ("the spool is full", "part=1", "DuplicateSkipped", "RowsBlocked", "Rewound", "copying all tables"):
-        assert met in told, f"no world met {met!r}"
+    missing = {"the spool is full", "part=1", "DuplicateSkipped", "RowsBlocked", "Rewound", "copying all tables"}
+    for seed in range(200):
+        told = "\n".join(play(seed, told=True).story)
+        missing -= {met for met in missing if met in told}
+        if not missing:
+            break
+    assert not missing

@@ -1,6 +1,6 @@
 """Virtual time: a heap of what is to happen, and a clock that moves only when it does.
 
-The rule it keeps: the same seed gives the same order, to the last call. Nothing of a node that crashed happens any more.
+The rule it keeps: the same seed gives the same order, to the last call, and nothing of a node that crashed goes on.
 """
 
 from __future__ import annotations

@@ -105,8 +105,6 @@ def as_changes(operations: Sequence[Operation]) -> list[Change]:
         schema = SCHEMAS[table]
         values = tuple(row.get(name, ABSENT) for name in schema.column_names)
         if operation == "delete":
-            values = tuple(
-                value if index in schema.identity else ABSENT for index, value in enumerate(values)
-            )
+            values = tuple(value if index in schema.identity else ABSENT for index, value in enumerate(values))
         changes.append(Change(schema, Op[operation.upper()], values))
     return changes

@@ -22,6 +22,7 @@ from sync.replicator.capture import Capture
 from sync.replicator.wall import Wall
 from sync.spool.log import SegmentedSpool
 from sync.wire.dictionary import DICTIONARY_V1
+from tests.sim.books import Backup
 from tests.sim.databases import Server, position_of
 from tests.sim.judge import Judge, Violation
 from tests.sim.network import End, Network
@@ -74,6 +75,7 @@ class World:
         self.source, self.target = Server(source, self.random), Server(target, self.random)
         self._furnish()
         self._backups = [target.state]
+        self._source_backups = [self._source_backup()]
         self.primary = PrimaryNode(self, self.source, self.random)
         self.secondary = SecondaryNode(self, self.target, self.random)
 
@@ -108,8 +110,15 @@ class World:
         position = self.source.database.commit(as_changes(operations))
         self.judge.source_committed(position, operations)
         self.tell("an application commits %s: %s", position, operations)
+        if self.random.random() < 0.03 and hasattr(self, "primary"):
+            self._source_backups.append(self._source_backup())
         if hasattr(self, "primary"):
             self.primary.wake()
+
+    def _source_backup(self) -> tuple[dict[str, object], Backup]:
+        saved = dict(self.source.database.__dict__)
+        saved["history"] = list(self.source.database.history)
+        return saved, self.judge.books.backup()
 
     def crash_primary(self, *, power: bool) -> None:
         """Kill the primary's process, and start it again after a while."""
@@ -152,6 +161,18 @@ class World:
         stored = self.target.reachable_checkpoint()
         self.tell("the target is put back to %s", position_of(stored))
         self.judge.target_replaced(database.state.rows, position_of(stored), 0 if stored is None else stored.epoch)
+
+    def restore_source(self) -> None:
+        """Put an earlier state of the source in its place, as if from a backup."""
+        database, random = self.source.database, self.random
+        saved, booked = random.choice(self._source_backups)
+        database.__dict__.update(saved)
+        database.history = list(database.history)
+        database.fail_next = []
+        self.source.life += 1
+        self.judge.books.restore(booked)
+        self.judge.history_lost()
+        self.tell("the source is put back to %s", self.judge.books.positions[-1])
 
     def connect(self, life: Life) -> End | None:
         """Dial from the primary; None where nobody answers."""

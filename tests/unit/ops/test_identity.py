@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -125,6 +126,18 @@ def test_garbage_is_no_certificate(pem: bytes) -> None:
 
 def severities(identity: Identity, name: str, now: datetime) -> set[Severity]:
     return {finding.severity for finding in identity_findings(identity, name, now)}
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_damage_inside_of_a_certificate_is_found_when_it_is_read(east: Identity) -> None:
+    """Found by fuzzing the pairing: the library reads name, dates and key only when asked for them."""
+    sound = ssl.PEM_cert_to_DER_cert(east.own().decode())
+    for at in range(0, len(sound), 3):
+        damaged = bytes((*sound[:at], sound[at] ^ 0xFF, *sound[at + 1 :]))
+        with suppress(UsageError):
+            pem = ssl.DER_cert_to_PEM_cert(damaged).encode()
+            certificate_name(pem)
+            assert load_certificate(pem).not_valid_after_utc.year > 0
 
 
 def test_check_sees_a_missing_pair_a_loose_key_a_wrong_name_and_the_end_of_life(east: Identity, west: Identity) -> None:

@@ -61,7 +61,7 @@ def test_damage_in_a_sealed_segment_is_named(offset: int, bit: int) -> None:
     name = disk.names()[0]
     disk.flip(name, HEADER_BYTES + offset, 1 << bit)
     start = HEADER_BYTES + offset // RECORD_BYTES * RECORD_BYTES
-    with pytest.raises(SpoolCorrupt, match=rf"byte {start} of {name}.*admin-sync snapshot"):
+    with pytest.raises(SpoolCorrupt, match=rf"byte {start} of {name}.*copied again"):
         spool_on(disk).open()
 
 

@@ -13,6 +13,7 @@ from sync.model.position import Position
 from sync.model.schema import Column, Kind, TableSchema, Type
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=12)  # any code point, lone surrogates too
+NAMES = st.text(max_size=12)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0])
 PRESENT: st.SearchStrategy[Value] = st.one_of(st.none(), st.booleans(), INTEGERS, FLOATS, TEXTS, st.binary(max_size=12))
@@ -27,11 +28,11 @@ def tiled(values: list[T], count: int) -> list[T]:
 
 
 @st.composite
-def columns_of(draw: st.DrawFn, count: int) -> list[Value]:
-    """A column of one of the shapes that have an encoding of their own, or of none."""
-    kinds: list[st.SearchStrategy[Value]] = [
-        PRESENT, INTEGERS, TEXTS, FLOATS, st.just(ABSENT), PRESENT | st.just(ABSENT), TEXTS | st.none()
-    ]  # fmt: skip
+def columns_of(draw: st.DrawFn, count: int, *, whole: bool = False) -> list[Value]:
+    """A column of one of the shapes that have an encoding of their own, or of none; without ABSENT where `whole`."""
+    kinds: list[st.SearchStrategy[Value]] = [PRESENT, INTEGERS, TEXTS, FLOATS, TEXTS | st.none()]
+    if not whole:
+        kinds += [st.just(ABSENT), PRESENT | st.just(ABSENT)]
     some = draw(st.lists(draw(st.sampled_from(kinds)), min_size=1, max_size=6))
     values = tiled(some, count)
     if draw(st.booleans()) and all(type(value) is int for value in some):
@@ -64,7 +65,7 @@ def chunks(draw: st.DrawFn) -> Chunk:
     purpose = draw(st.sampled_from(Purpose))
     count = draw(st.integers(0, 30))
     sent = 0 if purpose is Purpose.DIGEST and draw(st.booleans()) else count
-    columns: Columns = tuple(draw(columns_of(sent)) if sent else [] for _ in schema.columns)
+    columns: Columns = tuple(draw(columns_of(sent, whole=True)) if sent else [] for _ in schema.columns)
     bound = st.none() | st.tuples(*[PRESENT for _ in schema.identity])
     bounds: tuple[Row | None, Row | None] = (draw(bound), draw(bound))
     numbers = (draw(st.integers(0, 2**40)), draw(st.integers(0, 99)))
@@ -84,7 +85,7 @@ def batches(draw: st.DrawFn) -> Batch:
     ends = [*sorted(draw(st.lists(st.integers(0, first), min_size=count - 1, max_size=count - 1))), first]
     times = draw(st.lists(st.integers(-(2**50), 2**60), min_size=count, max_size=count))
     return Batch(
-        origin=draw(TEXTS),
+        origin=draw(NAMES),
         epoch=draw(st.integers(0, 2**63 - 1)),
         commits=tuple(map(Commit, map(Position, positions), times, ends)),
         blocks=tuple(made),

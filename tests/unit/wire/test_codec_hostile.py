@@ -13,9 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.errors import ProtocolError
-from sync.model.batch import Batch
+from sync.model.batch import Batch, Chunk, Commit, Purpose
+from sync.model.change import ABSENT, Block
+from sync.model.position import Position
+from sync.model.schema import Column, Kind, TableSchema, Type
 from sync.wire.checks import pack
 from sync.wire.codec import Codec, CodecLimits
+from sync.wire.columns import NotEncodable
 from sync.wire.dictionary import DICTIONARY_V1
 from sync.wire.envelope import VERSION
 from tests.unit.wire.batches import batches, users
@@ -249,6 +253,9 @@ def test_malformed_order(contents: object, body: bytes) -> None:
         ["", [], [["a", "any", 0, 0, "", True]]],
         ["t", [], [["a", "any", -1, 0, "", True]]],
         ["t" * 513, [], [["a", "any", 0, 0, "", True]]],
+        ["\udc80", [], [["a", "any", 0, 0, "", True]]],  # no database has a name that is no text
+        ["t", [], [["\udc80", "any", 0, 0, "", True]]],
+        ["t", [], []],
     ],
     ids=str,
 )
@@ -256,3 +263,24 @@ def test_malformed_schemas(schema: object) -> None:
     entry: list[object] = [0, pack(schema), 1, 0, b"\x01"]
     with pytest.raises(ProtocolError):
         Codec().decode(forged(contents_with(entry), commit(1) + b"\xc4\x01\x01\x07"))
+
+
+@pytest.mark.parametrize(("encoding", "body"), [(2, b""), (6, b"\xc4\x01\x00\x00")])
+def test_a_chunk_with_an_absent_value_is_refused(encoding: int, body: bytes) -> None:
+    """It states whole rows: compared with the target's, an absent value would be told as a difference that is none."""
+    schema = pack(["t", [], [["c", "any", 0, 0, "", True]]])
+    chunk = [0, schema, 1, 0, "compare", None, None, 1, 1, b"d" * 16, bytes((encoding,))]
+    with pytest.raises(ProtocolError, match="whole rows"):
+        Codec().decode(forged(["o", 1, 0, True, 1, [], [], [chunk]], commit(0) + body))
+
+
+def test_what_no_peer_would_take_is_not_encoded() -> None:
+    schema = TableSchema("t", (Column("c", Type(Kind.ANY)),))
+    absent = Chunk(1, 0, schema, Purpose.COMPARE, None, None, ([ABSENT],), 1, b"d" * 16)
+    for batch in (
+        Batch("o", 1, (Commit(Position(1), 0, 0),), (), (absent,)),
+        Batch("\udc80", 1, (Commit(Position(1), 0, 0),), ()),
+        Batch("o", 1, (Commit(Position(1), 0, 0),), (Block(TableSchema("t", ()), b"", (), ()),)),
+    ):
+        with pytest.raises(NotEncodable):
+            Codec().encode(batch)

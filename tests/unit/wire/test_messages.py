@@ -21,6 +21,7 @@ from sync.wire.results import read_results
 from sync.wire.state import Half, MessageKind
 from tests.unit.wire.test_session_hostile import HEADS
 
+NAMES = st.text(max_size=20)
 WORDS = st.text(st.characters(exclude_categories=()), max_size=20)
 NUMBERS = st.integers(0, 2**63 - 1)
 POSITIONS = NUMBERS.map(Position)
@@ -47,13 +48,13 @@ READERS: dict[MessageKind, Callable[[bytes], Any]] = {
 @given(
     st.builds(
         Hello,
-        node=WORDS,
+        node=NAMES,
         role=st.sampled_from(Half),
         epoch=NUMBERS,
-        release=WORDS,
-        base_load=WORDS,
-        origin=WORDS,
-        fingerprints=st.dictionaries(WORDS, WORDS, max_size=4),
+        release=NAMES,
+        base_load=NAMES,
+        origin=NAMES,
+        fingerprints=st.dictionaries(NAMES, WORDS, max_size=4),
         wall_us=TIMES,
         newest=POSITIONS,
         features=st.lists(WORDS, max_size=3).map(tuple),
@@ -67,7 +68,7 @@ def test_hello(hello: Hello) -> None:
 @given(
     st.builds(
         Resume,
-        st.none() | st.builds(Checkpoint, WORDS, NUMBERS, POSITIONS),
+        st.none() | st.builds(Checkpoint, NAMES, NUMBERS, POSITIONS),
         POSITIONS,
         st.integers(1, 2**32 - 1),
         st.lists(WORDS, max_size=3).map(tuple),

@@ -91,8 +91,10 @@ def test_two_senders_refuse_each_other() -> None:
     for session in sessions:
         session.start()
     first, second = (b"".join(session.data_to_send()) for session in sessions)
-    assert sessions[0].receive(second, 0.0, 0) == []
-    assert sessions[1].receive(first, 0.0, 0) == []
+    for session, heard in zip(sessions, (second, first), strict=True):
+        (own,) = session.receive(heard, 0.0, 0)
+        assert isinstance(own, Refused)
+        assert own.refusal.code is RefusalCode.WRONG_ROLE
     assert {session.state for session in sessions} == {State.CLOSED}
     # Each closed by itself, and says why to whoever still listens.
     other = Session(Half.RECEIVER, RECEIVER_HELLO, SessionLimits(), 0.0)

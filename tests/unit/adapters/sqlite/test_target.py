@@ -107,9 +107,9 @@ CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, s TEXT UNIQUE, c TEX
     ("row", "column"),
     [
         ((2, None, "b", "ok"), "n"),
-        ((2, "text", "b", "ok"), ""),
+        ((2, "text", "b", "ok"), "n"),
         ((2, 2, "taken", "ok"), "s"),
-        ((2, 2, "b", "too long"), ""),
+        ((2, 2, "b", "too long"), "c"),
         ((2, 2**63, "b", "ok"), "n"),
         ((2, 2, "\ud800", "ok"), ""),
     ],
