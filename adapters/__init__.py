@@ -2,22 +2,24 @@
 
 The rule it keeps: a database's driver is imported when its URL is opened, and only then. URLs:
 
-    sqlite:///relative/path  sqlite:////absolute/path
+    sqlite:///relative/path        sqlite:////absolute/path
+    postgresql://user@host/db      postgresql://user@/db?host=/directory/of/the/socket
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import NoReturn, Protocol, cast
-from urllib.parse import urlsplit
 
 from sync.errors import UsageError
 from sync.ports import Site, Source, Target
 
-_ADAPTERS = {"sqlite": "adapters.sqlite"}
-_DIALECTS = {"sqlite": "sqlite"}
-_MODES = {"sqlite": ("journal",)}
-_LATER = {"postgresql": "PostgreSQL", "postgres": "PostgreSQL", "informix": "Informix"}
+_ADAPTERS = {"sqlite": "adapters.sqlite", "postgresql": "adapters.postgres", "postgres": "adapters.postgres"}
+_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres"}
+_MODES = {"sqlite": ("journal",), "postgresql": ("log",), "postgres": ("log",)}
+_EXTRAS = {"postgresql": "postgres"}
+_LATER = {"informix": "Informix"}
+_FORMS = "sqlite:///path or postgresql://user@host/database"
 
 
 class _Adapter(Protocol):
@@ -69,19 +71,18 @@ def _adapter(url: str) -> _Adapter:
         raise UsageError(
             f"the driver for {scheme} is not installed",
             f"there is no Python module {error.name}",
-            f"Install it: pip install 'admin-sync[{scheme}]'",
+            f"Install it: pip install 'admin-sync[{_EXTRAS.get(scheme, scheme)}]'",
         ) from error
 
 
 def _scheme(url: str) -> str:
-    return urlsplit(url).scheme.partition("+")[0].lower()
+    # Not urlsplit: it raises over what stands behind the scheme, and that is the adapter's to judge.
+    scheme, colon, _ = url.partition(":")
+    return scheme.partition("+")[0].lower() if colon else ""
 
 
 def _unknown(scheme: str) -> NoReturn:
     # Only the scheme is shown: what follows might hold a password.
     if scheme in _LATER:
-        raise UsageError(
-            f"{_LATER[scheme]} is not in this release", f"the URL begins with {scheme}:", "Use sqlite:///path"
-        )
-    known = ", ".join(f"{name}:///path" for name in _ADAPTERS)
-    raise UsageError("no adapter for this database URL", f"it begins with {scheme or 'no scheme'}", f"Use {known}")
+        raise UsageError(f"{_LATER[scheme]} is not in this release", f"the URL begins with {scheme}:", f"Use {_FORMS}")
+    raise UsageError("no adapter for this database URL", f"it begins with {scheme or 'no scheme'}", f"Use {_FORMS}")

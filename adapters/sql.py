@@ -25,9 +25,12 @@ def names(columns: Iterable[str], dialect: str, table: str = "") -> str:
     return ", ".join(prefix + quote(column, dialect) for column in columns)
 
 
-def insert(table: str, columns: Sequence[str], dialect: str) -> str:
+def insert(table: str, columns: Sequence[str], dialect: str, *, displacing: bool = False) -> str:
     """`INSERT INTO table (columns) VALUES (?, …)`."""
-    return _insert(table, columns).sql(dialect)
+    statement = _insert(table, columns)
+    if displacing:
+        statement.set("alternative", "REPLACE")
+    return statement.sql(dialect)
 
 
 def upsert(

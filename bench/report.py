@@ -1,7 +1,8 @@
 """The table of a run, and the comparison of two.
 
 `python -m bench.report BASE [NEW]` compares saved runs (JSON of pytest-benchmark); without NEW the newest saved run is
-taken. The rule it keeps: a difference inside the noise of the two runs is shown as what it is.
+taken. The rule it keeps: a difference is called one only where it is outside of the noise of both runs; what was
+measured once has no noise that is known, and no verdict.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def compare(base: Sequence[Line], new: Sequence[Line]) -> list[str]:
             continue
         gain = now / was if more_is_better else was / now
         noise = (old.noise**2 + line.noise**2) ** 0.5
-        verdict = "" if abs(gain - 1) <= 2 * noise else "faster" if gain > 1 else "SLOWER"
+        known = old.noise and line.noise
+        verdict = "" if not known or abs(gain - 1) <= 2 * noise else "faster" if gain > 1 else "SLOWER"
         cells.append([line.stage, f"{was:,.2f}", f"{now:,.2f}", f"{gain:.2f}", _share(noise), verdict])
     return _aligned(cells)
 

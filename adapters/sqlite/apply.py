@@ -23,6 +23,11 @@ from sync.model.writes import Upserts, Writes
 ROW_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError, TypeError)
 """What the driver raises where values do not fit, and more; `is_row_error` tells."""
 
+_UNIQUE_ERRORS = {
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+    sqlite3.SQLITE_CONSTRAINT_ROWID,
+}
 _VALUES_BOUND = 300
 """With one call; any SQLite takes 999."""
 _REMEDY = "Correct the row on the primary, or the constraint on this database"
@@ -47,7 +52,7 @@ def write_set(connection: sqlite3.Connection, statements: Statements, writes: Wr
         _many(connection, statements, statements.delete, statements.identity(writes.deletes), writes.deletes)
     repairs = 0
     if writes.upserts:
-        repairs = _put(connection, statements, writes.upserts)
+        repairs = _put(connection, statements, writes.upserts, displace=writes.displace)
     if writes.inserts[0]:
         everything = tuple(range(len(writes.schema.columns)))
         keys = tuple(writes.inserts[index] for index in writes.schema.identity)
@@ -76,7 +81,7 @@ def write_change(connection: sqlite3.Connection, statements: Statements, change:
     return write_set(connection, statements, Writes(schema, False, no_keys, (upserts,), no_rows))  # noqa: FBT003
 
 
-def _put(connection: sqlite3.Connection, statements: Statements, groups: Sequence[Upserts]) -> int:
+def _put(connection: sqlite3.Connection, statements: Statements, groups: Sequence[Upserts], *, displace: bool) -> int:
     if statements.mergeable:
         try:
             for group in groups:
@@ -86,8 +91,7 @@ def _put(connection: sqlite3.Connection, statements: Statements, groups: Sequenc
                 raise
         else:
             return 0
-    _replace(connection, statements, groups)
-    return 1
+    return 1 + _replace(connection, statements, groups, displace=displace)
 
 
 def _upsert(connection: sqlite3.Connection, statements: Statements, group: Upserts) -> None:
@@ -101,8 +105,13 @@ def _upsert(connection: sqlite3.Connection, statements: Statements, group: Upser
     connection.executemany(statements.upsert(group.present), rows)
 
 
-def _replace(connection: sqlite3.Connection, statements: Statements, groups: Sequence[Upserts]) -> None:
-    """Take all rows of the groups out, then put them in anew with what the stream did not say about them."""
+def _replace(
+    connection: sqlite3.Connection, statements: Statements, groups: Sequence[Upserts], *, displace: bool
+) -> int:
+    """Take all rows of the groups out, then put them in anew with what the stream did not say about them.
+
+    Gives the number of rows before which others, out of date, had to give way.
+    """
     rebuilt: list[tuple[list[str], Row, Row]] = []
     for group in groups:
         names, others = statements.names(group.present), statements.others(group.present)
@@ -115,11 +124,16 @@ def _replace(connection: sqlite3.Connection, statements: Statements, groups: Seq
     for group in groups:
         keys = _keys(statements, group)
         _many(connection, statements, statements.delete, statements.identity(keys), keys)
+    displaced = 0
     for names, row, key in rebuilt:
         try:
-            connection.execute(statements.insert_named(tuple(names)), row)
+            connection.execute(statements.insert_named(tuple(names), False), row)  # noqa: FBT003
         except ROW_ERRORS as error:
-            raise refused(statements, names, row, key, error) from error
+            if not displace or getattr(error, "sqlite_errorcode", 0) not in _UNIQUE_ERRORS:
+                raise refused(statements, names, row, key, error) from error
+            connection.execute(statements.insert_named(tuple(names), True), row)  # noqa: FBT003
+            displaced += 1
+    return displaced
 
 
 def _found(

@@ -46,7 +46,7 @@ class Statements:
         self.insert = cache(self._insert)
         """Add rows: SQL by the indexes of the columns present."""
         self.insert_named = cache(self._insert_named)
-        """Add rows: SQL by the names of the columns present."""
+        """Add rows: SQL by the names of the columns present, and whether rows that are in the way go."""
         self.quoted = quote(schema.name)
 
     def names(self, present: Iterable[int]) -> list[str]:
@@ -85,5 +85,5 @@ class Statements:
     def _insert(self, present: tuple[int, ...]) -> str:
         return sql.insert(self.schema.name, self.names(present), DIALECT)
 
-    def _insert_named(self, names: tuple[str, ...]) -> str:
-        return sql.insert(self.schema.name, names, DIALECT)
+    def _insert_named(self, names: tuple[str, ...], displacing: bool) -> str:  # noqa: FBT001  a cache's key
+        return sql.insert(self.schema.name, names, DIALECT, displacing=displacing)

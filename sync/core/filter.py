@@ -128,6 +128,10 @@ class Filter:
         test = self._test(schema)
         return [True] * len(columns[0]) if test is None else test.holds(columns)
 
+    def has_row_rule(self, table: str) -> bool:
+        """Whether only some rows of the table are replicated: the others are each server's own."""
+        return self._rules.row_rule(table) is not None
+
     def scope(self, schema: TableSchema) -> str:
         """Name what of a table is replicated: another name means that rows may have to be copied again."""
         rule = self._rules.row_rule(schema.name)

@@ -96,6 +96,9 @@ class ChunkResult:
 
 DIFFERENCES_MAX = 1000
 
+COPYING = "copying "
+"""A mark of a batch: this table, whose changes are in it, is being copied, so the target may hold rows out of date."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transaction:

@@ -42,6 +42,9 @@ class Writes:
     deletes: Columns
     upserts: tuple[Upserts, ...]
     inserts: Columns
+    displace: bool = False
+    """Whether a row outside of this set that holds a unique value of one of its rows goes. Such a row is out of date,
+    because the source can not hold both; where the table is being copied, a later chunk states it anew."""
 
     @property
     def row_count(self) -> int:

@@ -153,6 +153,10 @@ class Operations:
         self.released = position
         self._release()
 
+    def superseded(self, position: Position) -> None:
+        """The copy that begins behind `position` brings what is spooled before."""
+        self.durable(position)
+
     def answered(self, results: Sequence[ChunkResult]) -> None:
         """The peer settled chunks."""
         for result in results:

@@ -7,15 +7,16 @@ a later one, or not at all. It runs on the target's thread; the receiver feeds i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sync.core.net import net
 from sync.errors import ProtocolError, RowRefused
-from sync.model.batch import Batch, Checkpoint, ChunkResult, Encoded
+from sync.model.batch import COPYING, Batch, Checkpoint, ChunkResult, Encoded
 from sync.model.change import Block, Change
 from sync.model.notice import Applied, DuplicateSkipped
 from sync.model.position import START, Position
+from sync.model.writes import Writes
 from sync.ports import Clock, Observer, Target
 from sync.receiver.chunks import settle
 from sync.receiver.guard import Guard
@@ -153,11 +154,11 @@ class Applier:
         self._tell(batches, changes, sum(len(b.commits) for b in batches), wire_bytes, repairs)
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
-        blocks = [block for batch in batches for block in batch.blocks]
-        if not blocks:
+        writes = self._net(batches)
+        if not writes:
             return 0
         try:
-            return self.target.write(net(blocks))
+            return self.target.write(writes)
         except RowRefused:
             # The set form was refused; in source order every intermediate state is one that the source had too.
             self.target.rollback()
@@ -175,7 +176,8 @@ class Applier:
         if batch.part == 0:
             self.target.begin()
             self._open_changes = self._open_wire = 0
-        self.target.write(net(batch.blocks))
+        # The row that gives way to a value moved between two parts comes anew with the other part.
+        self.target.write(self._net([batch], in_parts=True))
         self._open_changes += batch.change_count
         self._open_wire += wire_bytes
         self._next_part += 1
@@ -188,6 +190,20 @@ class Applier:
         self._next_part = 0
         outcome.results.extend(results)
         self._tell([batch], self._open_changes, 1, self._open_wire, 0)
+
+    def _net(self, batches: Sequence[Batch], *, in_parts: bool = False) -> list[Writes]:
+        """Reduce to the net effect; in a table that is being copied, rows out of date give way."""
+        writes = net([block for batch in batches for block in batch.blocks])
+        marks = {mark for batch in batches for mark in batch.marks}
+        if not marks and not in_parts:
+            return writes
+        rules = self.guard.rules
+        return [
+            replace(each, displace=True)
+            if (in_parts or COPYING + each.schema.name in marks) and not rules.has_row_rule(each.schema.name)
+            else each
+            for each in writes
+        ]
 
     def _commit(self, last: Batch) -> None:
         self.target.commit(Checkpoint(last.origin, self._epoch, last.position))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sync.core.compare import compare
 from sync.core.digest import digest
 from sync.core.filter import Filter
@@ -25,7 +27,9 @@ def settle(chunk: Chunk, target: Target, rows: Filter) -> ChunkResult:
         return ChunkResult(chunk.run, chunk.number, chunk.schema.name, equal=False, rows=count)
     found = compare(chunk.schema, chunk.columns, mine)
     if chunk.purpose is Purpose.REPLACE and found.mend is not None:
-        target.write(net([found.mend]))
+        # Rows that the rule leaves to this server are not ours to put aside.
+        displace = not rows.has_row_rule(chunk.schema.name)
+        target.write([replace(each, displace=displace) for each in net([found.mend])])
     return ChunkResult(
         chunk.run,
         chunk.number,

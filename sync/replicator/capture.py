@@ -13,7 +13,7 @@ from sync.core.batcher import Batcher
 from sync.core.digest import digest
 from sync.core.filter import Filter
 from sync.errors import AdminSyncError, PositionLost, SpoolCorrupt, SpoolError
-from sync.model.batch import Batch, Chunk, ChunkRequest, Encoded, Purpose, Transaction
+from sync.model.batch import COPYING, Batch, Chunk, ChunkRequest, Encoded, Purpose, Transaction
 from sync.model.change import Block, Columns
 from sync.model.notice import CallDataRefused, Captured, RowsBlocked, Warned
 from sync.model.position import START, Position
@@ -46,6 +46,8 @@ class Capture:
     """Called after each append: wakes the sender."""
     lost: Callable[[str], None] = lambda _: None
     """Called when history was lost; notes durably that all tables must be copied again, or raises."""
+    copying: Callable[[], frozenset[str]] = frozenset
+    """Tells which tables are being copied, or wait for it."""
     captured: Mapping[str, TableSchema] = field(default_factory=dict)
     _batcher: Batcher | None = None
     _confirmed: Position = START
@@ -105,8 +107,9 @@ class Capture:
                 self.spool.open()
             except SpoolCorrupt as error:
                 self.observer.notice(Warned(str(error)))
-                # Empty and behind the source's confirmed position: the source will say what that means.
-                self.spool.restart(START)
+                # Begun anew only once the loss is noted. Not left to the source to notice: it may have been put back
+                # to a time when nothing was confirmed.
+                self._loss = START, str(error)
 
     def close(self) -> None:
         """Close the source; what it gave and the spool did not complete is cut away at the next open."""
@@ -160,6 +163,9 @@ class Capture:
         return replace(chunk, columns=sent, count=count, digest=digest(chunk.schema, columns))
 
     def _append(self, batch: Batch) -> None:
+        copied = self.copying().intersection(block.schema.name for block in batch.blocks)
+        if copied:
+            batch = replace(batch, marks=(*batch.marks, *(COPYING + table for table in sorted(copied))))
         encoded: Encoded = self.codec.encode(batch)
         violation = self.wall.check(encoded.payload)
         if violation is not None:

@@ -103,6 +103,11 @@ class Desk:
         if self._stored:
             self._tell_stored()
 
+    def copying(self) -> frozenset[str]:
+        """Tables of snapshots that are under way or wait, as far as they are not answered to their end."""
+        runs = [run for run in (self._current, *self._waiting) if run is not None and run.kind == "snapshot"]
+        return frozenset(name for run in runs for name, tally in run.tallies.items() if not tally.finished)
+
     @property
     def snapshot_unfinished(self) -> bool:
         """Whether a snapshot is under way or waits."""

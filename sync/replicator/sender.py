@@ -80,6 +80,10 @@ class Pace(Protocol):
         """The peer keeps everything up to `position` through a crash: the spool may forget it."""
         ...
 
+    def superseded(self, position: Position) -> None:
+        """A copy of everything is noted durably and begins behind `position`: what is spooled may be forgotten."""
+        ...
+
     def answered(self, results: Sequence[ChunkResult]) -> None:
         """The peer settled chunks."""
         ...
@@ -114,8 +118,7 @@ class Sender:
     _peer: str = ""
     _clock_skew_s: float = 0.0
     _welcomed: bool = False
-    _held_back: bool = False
-    """The first batch makes the peer's checkpoint, and then nothing would tell any more that it needs a copy."""
+    _closed: bool = False
 
     def arrival(self, arrival: Arrival) -> None:
         """Act on what came; raises an error where the session can not go on."""
@@ -148,7 +151,7 @@ class Sender:
         """Send from the spool as long as there is credit; refresh what the next beat is answered with."""
         self.session.beat_answer = self.pace.beat_answer()
         reader = self._reader
-        if reader is None or self._held_back:
+        if reader is None or self._closed:
             return
         while self.session.credit > 0:
             encoded = self._next(reader)
@@ -170,9 +173,12 @@ class Sender:
 
     def close(self) -> None:
         """Let go of the spool."""
+        if self._closed:
+            return
+        self._closed = True
         if self._reader is not None:
             self._reader.close()
-            self._reader = None
+        if self._welcomed:
             self.pace.disconnected()
 
     def _judge(self, arrival: PeerHello) -> None:
@@ -202,10 +208,12 @@ class Sender:
             self.pace.jump(checkpoint.position, why)
             what = "the session starts again"
             raise PeerUnreachable(what, why, "This server lost its last commits; all tables are copied again.")
-        start = self.spool.oldest if reason or checkpoint is None else checkpoint.position
-        self._reader = self.spool.read(start)
         self._welcomed = True
-        self.progress.resumed(START if reason else start, START if reason else resume.durable)
+        if reason or checkpoint is None:
+            self.progress.resumed(START, START)
+        else:
+            self.progress.resumed(checkpoint.position, resume.durable)
+            self._reader = self.spool.read(checkpoint.position)
         # A peer that has everything acknowledges nothing more, and a full spool would wait for that for ever.
         self.pace.durable(self.progress.durable)
         warnings = resume.warnings
@@ -213,14 +221,21 @@ class Sender:
             SessionOpened(self._peer, self.address, welcome.protocol, self.epoch, self._clock_skew_s, warnings)
         )
         self.observer.notice(Acknowledged(self.progress.applied, self.progress.durable))
-        self.pace.connected()
         if reason:
             self.observer.notice(Warned(f"copying all tables: {reason}"))
-            self._held_back = True
             self.pace.need_snapshot(reason, self._copy_noted)
+        else:
+            self.pace.connected()
 
     def _copy_noted(self) -> None:
-        self._held_back = False
+        """Begin behind what is spooled: the copy brings all of that, and what follows is marked as part of it."""
+        if not self._closed:
+            start = self.spool.newest
+            self._reader = self.spool.read(start)
+            # A spool that is full of what nobody will ask for again would leave no room for the copy.
+            self.pace.superseded(start)
+            # Only now: a chunk that is spooled before this would never be sent.
+            self.pace.connected()
 
     def _acknowledged(self, ack: AckArrived) -> None:
         self.progress.acknowledged(ack.received, ack.applied, ack.durable)

@@ -27,6 +27,7 @@ class CaptureTurns:
 
     def __init__(self, capture: Capture, desk: Desk, observer: Observer, clock: Clock, backoff: Backoff) -> None:
         self.capture = capture
+        capture.copying = desk.copying
         self._desk = desk
         self._observer = observer
         self._clock = clock

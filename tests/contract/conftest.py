@@ -10,11 +10,21 @@ import pytest
 from tests.contract.pair import Pair
 from tests.contract.servers import KINDS, Server
 
+MARKS = {"postgres": pytest.mark.postgres}
 
-@pytest.fixture(params=sorted(KINDS))
-def make(request: pytest.FixtureRequest) -> Callable[[Path], Server]:
+
+@pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in sorted(KINDS)])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], Server]]:
     """Makes a server of each kind."""
-    return KINDS[request.param]
+    made: list[Server] = []
+
+    def one(place: Path) -> Server:
+        made.append(KINDS[request.param](place))
+        return made[-1]
+
+    yield one
+    for server in made:
+        server.close()
 
 
 @pytest.fixture

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
+from psycopg import sql
+
 from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarget
+from adapters.postgres.site import PostgresSite
+from adapters.postgres.source import PostgresSource
+from adapters.postgres.target import PostgresTarget
 from adapters.sqlite.cut import Limits
 from adapters.sqlite.site import SqliteSite
 from adapters.sqlite.source import SqliteSource
@@ -19,6 +25,7 @@ from adapters.sqlite.target import SqliteTarget
 from sync.model.change import Change, Op, Row
 from sync.model.schema import Kind, TableSchema
 from sync.ports import Site, Source, Target
+from tests.postgres import cluster
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,14 @@ Step = Insert | Update | Delete
 class Server(Protocol):
     """One database of some kind."""
 
+    def has(self, schema: TableSchema) -> bool:
+        """Whether a database of this kind can have such a table."""
+        ...
+
+    def captures(self, schema: TableSchema) -> bool:
+        """Whether a source of this kind can tell what happens to such a table."""
+        ...
+
     def create(self, schemas: Iterable[TableSchema]) -> None: ...
     def site(self) -> Site: ...
     def source(self, part_rows_max: int = 20_000) -> Source: ...
@@ -66,12 +81,22 @@ class Server(Protocol):
         """Names of everything in the database that no application made."""
         ...
 
+    def close(self) -> None:
+        """Let go of the database, and remove it where it would stay otherwise; also twice."""
+        ...
+
 
 class MemoryServer:
     """The reference."""
 
     def __init__(self, place: Path) -> None:
         self.database = MemoryDatabase(name=place.name)
+
+    def has(self, schema: TableSchema) -> bool:
+        return True
+
+    def captures(self, schema: TableSchema) -> bool:
+        return True
 
     def create(self, schemas: Iterable[TableSchema]) -> None:
         self.database = MemoryDatabase(schemas, name=self.database.name)
@@ -112,6 +137,9 @@ class MemoryServer:
         found = self.database
         return ["installed"] if found.installed or found.captured or found.guarded or found.state.checkpoints else []
 
+    def close(self) -> None:
+        """The database goes with the object."""
+
 
 _DECLARED = {
     Kind.INT16: "SMALLINT",
@@ -129,6 +157,12 @@ class SqliteServer:
     def __init__(self, place: Path) -> None:
         self.path = str(place.with_suffix(".db"))
         self.app = sqlite3.connect(self.path, isolation_level=None)
+
+    def has(self, schema: TableSchema) -> bool:
+        return True
+
+    def captures(self, schema: TableSchema) -> bool:
+        return True
 
     def create(self, schemas: Iterable[TableSchema]) -> None:
         for schema in schemas:
@@ -165,6 +199,9 @@ class SqliteServer:
             found += self.app.execute("SELECT name FROM sqlite_sequence WHERE name LIKE '%admin_sync%'").fetchall()
         return [name for (name,) in found]
 
+    def close(self) -> None:
+        self.app.close()
+
     def _step(self, step: Step) -> None:
         table = f'"{step.table.name}"'
         if isinstance(step, Insert):
@@ -182,4 +219,104 @@ class SqliteServer:
             self.app.execute(f"DELETE FROM {table} WHERE {where}", step.key)
 
 
-KINDS: Mapping[str, Callable[[Path], Server]] = {"memory": MemoryServer, "sqlite": SqliteServer}
+_POSTGRES_DECLARED = {
+    Kind.INT16: "smallint",
+    Kind.INT64: "bigint",
+    Kind.TEXT: "text",
+    Kind.BYTES: "bytea",
+    Kind.FLOAT: "double precision",
+}
+_TRACES = """
+SELECT nspname FROM pg_namespace WHERE nspname LIKE '%admin_sync%'
+UNION ALL SELECT pubname FROM pg_publication WHERE pubname LIKE '%admin_sync%'
+UNION ALL SELECT slot_name FROM pg_replication_slots WHERE database = current_database()
+UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE '%admin_sync%'
+UNION ALL SELECT evtname FROM pg_event_trigger WHERE evtname LIKE '%admin_sync%'
+UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE '%admin_sync%'
+UNION ALL SELECT roname FROM pg_replication_origin, pg_database
+    WHERE datname = current_database() AND roname LIKE '%admin_sync%' || pg_database.oid || '%'
+"""
+
+
+class PostgresServer:
+    """A database on the test run's own server."""
+
+    def __init__(self, place: Path) -> None:
+        self.url = cluster().create("contract")
+        self.app = psycopg.connect(self.url, autocommit=True)
+
+    def has(self, schema: TableSchema) -> bool:
+        return all(column.type.kind in _POSTGRES_DECLARED for column in schema.columns)
+
+    def captures(self, schema: TableSchema) -> bool:
+        """The log names a deleted row by its key, and says no more than that one of several equal ones went."""
+        return bool(schema.key) and not any(schema.columns[index].nullable for index in schema.key)
+
+    def create(self, schemas: Iterable[TableSchema]) -> None:
+        for schema in schemas:
+            lines = [
+                sql.SQL("{} {} {}").format(
+                    sql.Identifier(column.name),
+                    sql.SQL(_POSTGRES_DECLARED[column.type.kind]),
+                    sql.SQL("" if column.nullable else "NOT NULL"),
+                )
+                for column in schema.columns
+            ]
+            if schema.key:
+                identity = "PRIMARY KEY ({})" if self.captures(schema) else "UNIQUE ({})"
+                lines.append(sql.SQL(identity).format(sql.SQL(", ").join(map(sql.Identifier, schema.key_names))))
+            statement = sql.SQL("CREATE TABLE {} ({})")
+            self.app.execute(statement.format(sql.Identifier(schema.name), sql.SQL(", ").join(lines)))
+
+    def site(self) -> Site:
+        return PostgresSite(self.url)
+
+    def source(self, part_rows_max: int = 20_000) -> Source:
+        return PostgresSource(self.url, part_rows_max=part_rows_max)
+
+    def target(self) -> Target:
+        return PostgresTarget(self.url)
+
+    def run(self, steps: Sequence[Step]) -> None:
+        with self.app.transaction():
+            for step in steps:
+                self._step(step)
+
+    def rows(self, table: str) -> list[Row]:
+        return list(self.app.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall())
+
+    def traces(self) -> list[str]:
+        return [str(name) for (name,) in self.app.execute(_TRACES).fetchall()]
+
+    def close(self) -> None:
+        if not self.app.closed:
+            self.app.close()
+            cluster().drop(self.url)
+
+    def _step(self, step: Step) -> None:
+        table = sql.Identifier(step.table.name)
+        if isinstance(step, Insert):
+            marks = sql.SQL(", ").join(sql.Placeholder() for _ in step.row)
+            self.app.execute(sql.SQL("INSERT INTO {} VALUES ({})").format(table, marks), step.row)
+            return
+        where = sql.SQL(" AND ").join(
+            sql.SQL("{} IS NOT DISTINCT FROM %s").format(sql.Identifier(name)) for name in step.table.key_names
+        )
+        if isinstance(step, Update):
+            sets = sql.SQL(", ").join(
+                sql.SQL("{} = %s").format(sql.Identifier(name)) for name in step.table.column_names
+            )
+            statement = sql.SQL("UPDATE {} SET {} WHERE {}").format(table, sets, where)
+            self.app.execute(statement, (*step.row, *step.key))
+        elif step.one:
+            one = sql.SQL("DELETE FROM {} WHERE ctid = (SELECT ctid FROM {} WHERE {} LIMIT 1)")
+            self.app.execute(one.format(table, table, where), step.key)
+        else:
+            self.app.execute(sql.SQL("DELETE FROM {} WHERE {}").format(table, where), step.key)
+
+
+KINDS: Mapping[str, Callable[[Path], Server]] = {
+    "memory": MemoryServer,
+    "postgres": PostgresServer,
+    "sqlite": SqliteServer,
+}

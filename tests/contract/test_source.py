@@ -10,7 +10,7 @@ from sync.errors import DatabaseError, DatabaseRefused, PositionLost
 from sync.model.batch import Chunk, ChunkRequest, Purpose, Transaction
 from sync.model.change import ABSENT, Op, Row
 from sync.model.position import START, Position
-from tests.contract.pair import COMPOSITE, KEYED, KEYLESS, LOOSE, VALUES, Pair, sorted_rows
+from tests.contract.pair import ANYTHING, COMPOSITE, KEYED, KEYLESS, LOOSE, VALUES, Pair, sorted_rows
 from tests.contract.servers import Delete, Insert, Step, Update
 
 
@@ -105,7 +105,9 @@ def test_a_spool_that_is_ahead_of_a_restored_database_is_told(pair: Pair) -> Non
     with pytest.raises(PositionLost) as lost:
         pair.reopen(after=ahead)
     assert lost.value.resume >= ahead
-    pair.reopen(after=Position(lost.value.resume))
+    with pytest.raises(PositionLost):  # a crash before the loss was noted must not hide it
+        pair.reopen(after=ahead)
+    pair.source.open(pair.tables, Position(lost.value.resume))
     pair.run(Insert(KEYED, (1, "a", None)))
     assert [t.position > ahead for t in pair.read()] == [True]
 
@@ -148,7 +150,7 @@ def test_large_transaction_comes_in_bounded_parts(pair: Pair) -> None:
     """Invariants 2 and 7."""
     pair.reopen(part_rows_max=100)
     steps: list[Step] = [Insert(KEYED, (n, "a", None)) for n in range(1000)]
-    steps += [Insert(KEYLESS, (n % 7, "b")) for n in range(500)]
+    steps += [Insert(COMPOSITE, (n, "b", None)) for n in range(500)]
     pair.run(*steps)
     parts = pair.read()
     assert len(parts) >= 15
@@ -164,15 +166,24 @@ def test_large_transaction_comes_in_bounded_parts(pair: Pair) -> None:
 
 def test_every_kind_of_value_arrives_as_it_is(pair: Pair) -> None:
     rows: list[Row] = [
-        (1, -(2**15), -1.5, "", b"", None),
-        (2, 2**15 - 1, float("inf"), "äöü€😀\0'\"", bytes(range(256)), 2**63 - 1),
-        (3, None, 5e-324, None, None, "1"),
-        (4, 0, -0.0, " leading and trailing ", b"\0", b"1"),
-        (-(2**63), 1, 1e308, "line\r\nbreak", None, 1.5),
+        (1, -(2**15), -1.5, "", b""),
+        (2, 2**15 - 1, float("inf"), "äöü€😀\1'\"", bytes(range(256))),
+        (3, None, 5e-324, None, None),
+        (4, 0, -0.0, " leading and trailing ", b"\0"),
+        (2**63 - 1, 0, 0.1, "\\N", b"\\N"),
+        (-(2**63), 1, 1e308, "line\r\nbreak\tand \\ {},", None),
     ]
     pair.run(*(Insert(VALUES, row) for row in rows))
     pair.pump()
     assert sorted_rows(pair.secondary.rows(VALUES.name)) == sorted_rows(rows)
+
+
+def test_values_of_any_type_arrive_as_they_are(pair: Pair) -> None:
+    pair.needs(ANYTHING)
+    rows: list[Row] = list(enumerate([None, 2**63 - 1, "1", b"1", 1.5, "a\0b", ""]))
+    pair.run(*(Insert(ANYTHING, row) for row in rows))
+    pair.pump()
+    assert sorted_rows(pair.secondary.rows(ANYTHING.name)) == sorted_rows(rows)
 
 
 def test_errors_are_ours_where_a_chunk_names_no_captured_table(pair: Pair) -> None:
@@ -192,7 +203,7 @@ def test_chunks_tile_the_table_exactly(pair: Pair, limit: int) -> None:
     steps = [Insert(t, row) for t, rows in ((KEYED, keyed), (COMPOSITE, composite), (KEYLESS, keyless)) for row in rows]
     pair.run(*steps, *(Insert(LOOSE, row) for row in loose))
     pair.pump()
-    for schema in (KEYED, COMPOSITE, KEYLESS, LOOSE):
+    for schema in (schema for schema in (KEYED, COMPOSITE, KEYLESS, LOOSE) if schema.name in pair.tables):
         chunks = chunks_of(pair, schema.name, limit)
         rows = [row for chunk in chunks for row in zip(*chunk.columns, strict=True)]
         assert sorted_rows(rows) == sorted_rows(pair.primary.rows(schema.name))

@@ -105,6 +105,9 @@ class Judge:
 
     def target_crashed(self, rows: TargetRows, position: int, epoch: int) -> None:
         """The target went back to what it had made durable, and no further."""
+        if position < self._exact_from:
+            # What the copy superseded is gone from the spool, so that only another copy can follow.
+            self.lossy = True
         self._position, self._epoch = position, epoch
         self._look(rows)
 

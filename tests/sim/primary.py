@@ -122,11 +122,15 @@ class SimPace:
         if position > self._node.running.spool.newest:
             # What was sent before it was synced is with the peer, and no longer here.
             self._node.world.judge.history_in_danger()
-        self._node.post(lambda: self._node.running.capture.restart(position, reason))
+        self._node.post(lambda: self._node.running.capture.jump(position, reason))
 
     def durable(self, position: Position) -> None:
         self.released = position
         self._node.work()
+
+    def superseded(self, position: Position) -> None:
+        self._node.world.judge.spool_restarted(position)
+        self.durable(position)
 
     def answered(self, results: Sequence[ChunkResult]) -> None:
         for result in results:

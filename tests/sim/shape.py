@@ -36,7 +36,7 @@ def draw(random: Random) -> Shape:
             in_flight_batches_max=random.randint(1, 8), handshake_timeout_s=3.0, beat_interval_s=1.0, beats_missed_max=3
         ),
         batch_bytes_max=random.choice((200, 600, 3000)),
-        spool_bytes_max=random.choice((8_000, 30_000, 200_000)),
+        spool_bytes_max=random.choice((10_000, 30_000, 200_000)),
         segment_bytes_max=random.choice((600, 2_000, 10_000)),
         cache_bytes_max=random.choice((0, 500, 100_000)),
         part_rows_max=random.choice((2, 4, 50)),

@@ -14,6 +14,7 @@ import zstandard
 
 from adapters.memory import MemoryDatabase, MemorySite
 from sync.core.filter import Filter
+from sync.errors import AdminSyncError
 from sync.model.change import Change, Op
 from sync.model.notice import Notice
 from sync.receiver.applier import Applier
@@ -215,11 +216,17 @@ class World:
             not self.judge.differs(database.durable.rows)
             and database.state is database.durable
             and running.ran
-            and not running.source.wait(0)
+            and not self._has_news()
             and stored == running.spool.newest
             and running.pace.released == running.spool.newest
             and running.desk.idle
         )
+
+    def _has_news(self) -> bool:
+        try:
+            return self.primary.running.source.wait(0)
+        except AdminSyncError:
+            return True  # its server was restarted, and capture has yet to find out
 
     def _state(self) -> str:
         if not self.primary.alive:

@@ -19,9 +19,13 @@ def test_sqlite_paths() -> None:
     assert adapters.dialect_of("sqlite:///x") == "sqlite"
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://u@h/db", "informix://u@h/db", "mysql://u:secret@h/db", "x", "", "sqlite:///"]
-)
+@pytest.mark.parametrize("url", ["postgresql://u@h/db", "postgres://u@h/db", "postgresql+psycopg://u@h/db"])
+def test_postgres_is_captured_from_its_log(url: str) -> None:
+    assert adapters.dialect_of(url) == "postgres"
+    assert adapters.capture_modes(url) == ("log",)
+
+
+@pytest.mark.parametrize("url", ["http://[h/db", "informix://u@h/db", "mysql://u:secret@h/db", "x", "", "sqlite:///"])
 def test_what_can_not_be_opened_is_wrong_usage_and_shows_no_password(url: str) -> None:
     for opens in (adapters.open_site, adapters.open_source, adapters.open_target):
         with pytest.raises(UsageError) as refused:
@@ -36,7 +40,7 @@ def test_any_text_is_a_url_or_wrong_usage(url: str) -> None:
         adapters.dialect_of(url)
     except UsageError:
         return
-    assert url.lower().startswith("sqlite")
+    assert url.lower().startswith(("sqlite", "postgres"))
 
 
 def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,5 +48,6 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         raise ModuleNotFoundError(name="driver")
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(UsageError, match=r"pip install 'admin-sync\[sqlite\]'"):
-        adapters.open_source("sqlite:///x")
+    for url, extra in (("sqlite:///x", "sqlite"), ("postgres://h/x", "postgres"), ("postgresql://h/x", "postgres")):
+        with pytest.raises(UsageError, match=rf"pip install 'admin-sync\[{extra}\]'"):
+            adapters.open_source(url)

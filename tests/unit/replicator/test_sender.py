@@ -45,6 +45,9 @@ class Pace:
     def durable(self, position: Position) -> None:
         self.calls.append(("durable", position))
 
+    def superseded(self, position: Position) -> None:
+        self.calls.append(("superseded", position))
+
     def answered(self, results: object) -> None:
         self.calls.append(("answered", results))
 
@@ -122,10 +125,14 @@ def test_a_peer_inside_the_spool_goes_on_where_it_stands(bench: Bench, stands: i
     assert [notice.peer for notice in bench.notices if isinstance(notice, SessionOpened)] == ["west"]
 
 
-def test_a_peer_without_history_gets_everything_and_a_copy(bench: Bench) -> None:
-    for stands, origin in ((None, ""), (3, "elsewhere-7")):
+def test_a_peer_without_history_gets_a_copy_and_what_follows(bench: Bench) -> None:
+    """What is spooled already was not marked as part of a copy, and the copy brings all of it."""
+    for stands, origin, follows in ((None, "", 6), (3, "elsewhere-7", 7)):
         talk = Talk(bench)
-        assert talk.resume(stands, origin) == [1, 2, 3, 4, 5]
+        assert talk.resume(stands, origin) == []
+        bench.write((follows, "later"))
+        bench.capture.step()
+        assert talk.batches() == [follows]
         assert "need_snapshot" in talk.pace.names()
         assert talk.pace.released() == START, "a position of another history releases nothing (invariant 9)"
 
@@ -153,8 +160,13 @@ def test_nothing_is_sent_before_the_need_of_a_copy_is_noted(bench: Bench) -> Non
     held: list[Callable[[], None]] = []
     talk.pace.need_snapshot = lambda reason, noted: held.append(noted)  # type: ignore[method-assign]
     assert talk.resume(None) == []
+    bench.write((6, "before"))
+    bench.capture.step()
+    assert talk.batches() == []
     held[0]()
-    assert talk.batches() == [1, 2, 3, 4, 5]
+    bench.write((7, "after"))
+    bench.capture.step()
+    assert talk.batches() == [7]
 
 
 def test_credit_bounds_what_is_under_way(bench: Bench) -> None:

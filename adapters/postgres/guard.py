@@ -1,0 +1,108 @@
+"""The write guard: triggers that refuse local writes to the captured tables of a secondary.
+
+The rule it keeps: only the applier passes, and columns that stay each server's own may be written by anyone. In a
+session in replica role ordinary triggers do not fire; an applier without the right to that role says who it is by a
+setting that lasts as long as its transaction. The primary's name stands in each trigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from adapters.postgres.catalog import SCHEMA, Table, quote, read_tables
+from adapters.postgres.connection import Connection
+from sync.errors import DatabaseRefused
+from sync.model.schema import TableSchema
+
+TRIGGER: Final = "admin_sync_guard"
+APPLYING: Final = "admin_sync.applying"
+"""The setting that lets an applier pass which may not switch to the replica role."""
+
+_FUNCTION: Final = f"{SCHEMA}.refuse_write"
+_BODY: Final = """
+BEGIN
+  RAISE EXCEPTION 'admin-sync: this server is the secondary; make the change on %', TG_ARGV[0]
+    USING ERRCODE = 'read_only_sql_transaction', TABLE = TG_TABLE_NAME, SCHEMA = TG_TABLE_SCHEMA;
+END
+"""
+_CREATE: Final = f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS '{{}}'"
+_PRESENT: Final = f"""
+SELECT t.tgrelid::bigint, t.tgname::text, obj_description(t.oid, 'pg_trigger'), t.tgrelid::regclass::text
+  FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname = '{SCHEMA}'
+ ORDER BY 4, 2"""
+
+
+def guard_statements(connection: Connection, captured: Mapping[str, TableSchema], primary: str) -> list[str]:
+    """The SQL that turns the guard that is there into the one wanted; the base of schema.py must be there before it.
+
+    Raises `DatabaseRefused` where a table that is to be guarded does not exist.
+    """
+    tables = read_tables(connection)
+    present = _present(connection)
+    statements: list[str] = []
+    if not _has_function(connection):
+        statements.append(_CREATE.format(_BODY.replace("'", "''")))
+    kept: set[tuple[int, str]] = set()
+    for name, schema in sorted(captured.items()):
+        table = tables.get(name)
+        if table is None:
+            raise DatabaseRefused(f"could not guard table {name}", "it does not exist", "Create it, or exclude it")
+        for trigger, text in _triggers(table, schema, primary).items():
+            found = present.get((table.oid, trigger))
+            if found is not None and found[0] == text:
+                kept.add((table.oid, trigger))
+                continue
+            remark = f"COMMENT ON TRIGGER {trigger} ON {table.quoted} IS {_literal(text)}"
+            statements += [f"CREATE OR REPLACE TRIGGER {text}", remark]
+            kept.add((table.oid, trigger))
+    dropped = [f"DROP TRIGGER {quote(key[1])} ON {found[1]}" for key, found in present.items() if key not in kept]
+    return dropped + statements
+
+
+def removal_statements(connection: Connection) -> list[str]:
+    """The SQL that removes the guard, function and all: for a primary, and before the schema is dropped."""
+    dropped = [f"DROP TRIGGER {quote(name)} ON {found[1]}" for (_, name), found in _present(connection).items()]
+    return [*dropped, *([f"DROP FUNCTION {_FUNCTION}()"] if _has_function(connection) else [])]
+
+
+def is_guarded(connection: Connection) -> bool:
+    """Whether any table has the guard."""
+    return bool(_present(connection))
+
+
+def _triggers(table: Table, captured: TableSchema, primary: str) -> dict[str, str]:
+    """What follows CREATE TRIGGER, by the trigger's name."""
+    call = f"EXECUTE FUNCTION {_FUNCTION}({_literal(primary)})"
+    local = f"coalesce(current_setting('{APPLYING}', true), '') <> 'on'"
+    own = {each.name for each in table.attributes}.difference(captured.column_names)
+    on = f"ON {table.quoted}"
+    row = f"FOR EACH ROW WHEN ({local}) {call}"
+    triggers = {
+        TRIGGER: f"{TRIGGER} BEFORE INSERT OR UPDATE OR DELETE {on} {row}",
+        f"{TRIGGER}_truncate": f"{TRIGGER}_truncate BEFORE TRUNCATE {on} FOR EACH STATEMENT WHEN ({local}) {call}",
+    }
+    if own:
+        texts = [f"OLD.{quote(name)}::text IS DISTINCT FROM NEW.{quote(name)}::text" for name in captured.column_names]
+        changed = f"{local} AND ({' OR '.join(texts)})"
+        triggers[TRIGGER] = f"{TRIGGER} BEFORE INSERT OR DELETE {on} {row}"
+        triggers[f"{TRIGGER}_update"] = f"{TRIGGER}_update BEFORE UPDATE {on} FOR EACH ROW WHEN ({changed}) {call}"
+    return triggers
+
+
+def _present(connection: Connection) -> dict[tuple[int, str], tuple[str, str]]:
+    """Our triggers: table and name to the remark that holds their text, and the table as SQL."""
+    rows = connection.execute(_PRESENT.encode()).fetchall()
+    return {(int(str(oid)), str(name)): (str(text), str(table)) for oid, name, text, table in rows}
+
+
+def _has_function(connection: Connection) -> bool:
+    row = connection.execute("SELECT to_regprocedure(%s) IS NOT NULL", (f"{_FUNCTION}()",)).fetchone()
+    return row is not None and row[0] is True
+
+
+def _literal(text: str) -> str:
+    """A text as an SQL literal."""
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'" if "\\" not in text else " E'" + escaped.replace("\\", "\\\\") + "'"

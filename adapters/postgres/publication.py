@@ -1,0 +1,203 @@
+"""Publication and slot: what capture needs in the database, and whether what is there is that.
+
+The rule it keeps: the publication names exactly the captured tables and columns; and whatever was changed about it
+behind our back is noticed, because changes that it did not name while they were made are lost.
+
+A list of columns is only published where some stay behind: PostgreSQL refuses to drop a column that such a list names.
+A server before PostgreSQL 15 knows no such lists; there the decoder leaves the others out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final, cast
+
+from adapters.postgres import guard
+from adapters.postgres.catalog import Table, quote, read_tables
+from adapters.postgres.connection import Connection
+from adapters.postgres.schema import META, base_statements, has_table, meta
+from sync.errors import DatabaseRefused
+from sync.model.schema import TableSchema
+
+PUBLICATION: Final = "admin_sync"
+REINSTALL: Final = "Run `admin-sync install` again"
+
+_LISTS_SINCE: Final = 150000
+_SLOT_NAME: Final = "'admin_sync_' || (SELECT oid FROM pg_database WHERE datname = current_database())"
+CREATE_SLOT: Final = f"SELECT lsn FROM pg_create_logical_replication_slot({_SLOT_NAME}, 'pgoutput')"
+DROP_SLOT: Final = (
+    f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
+)
+_HAS_SLOT: Final = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
+_ORIGIN: Final = (
+    f"INSERT INTO {META} SELECT 'origin', concat_ws('-', 'pg', system_identifier, left(md5(random()::text"
+    " || clock_timestamp()::text), 8)) FROM pg_control_system()"
+)
+# Each row's oid and the transaction that wrote it: taking a table out and putting it back makes another.
+_FINGERPRINT: Final = f"""SELECT json_build_object('publication', p.oid || ':' || p.xmin, 'tables',
+  coalesce((SELECT json_object_agg(r.prrelid, r.oid || ':' || r.xmin ORDER BY r.prrelid)
+              FROM pg_publication_rel r WHERE r.prpubid = p.oid), '{{}}'))::text
+  FROM pg_publication p WHERE p.pubname = '{PUBLICATION}'"""
+_REMEMBER: Final = (
+    f"INSERT INTO {META} SELECT 'publication', ({_FINGERPRINT}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_NOTE_LOSS: Final = (
+    f"INSERT INTO {META} VALUES ('lost', '{{}}') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_OPTIONS: Final = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
+
+_RIGHT_OPTIONS: Final = "NOT puballtables AND pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot"
+
+Published = dict[int, frozenset[str] | None]
+"""The columns published of each relation, by its OID; None for all of them."""
+
+
+def slot_name(connection: Connection) -> str:
+    """The slot's name: slots belong to the server, so it names the database."""
+    return str(_one(connection, f"SELECT {_SLOT_NAME}"))
+
+
+def has_slot(connection: Connection) -> bool:
+    """Whether the slot exists."""
+    return _one(connection, _HAS_SLOT) is not None
+
+
+def capture_statements(connection: Connection, captured: Mapping[str, TableSchema]) -> list[str]:
+    """What is to run in one transaction before the slot is made, so that capture fits these tables.
+
+    Raises `DatabaseRefused` where one of them can not be captured.
+    """
+    tables = _tables(connection, captured)
+    statements = [*base_statements(connection), *guard.removal_statements(connection)]
+    installed = has_table(connection, META)
+    if not installed or meta(connection, "origin") is None:
+        statements.append(_ORIGIN)
+    loss = tampered(connection, captured) if installed else ""
+    if installed and not has_slot(connection) and meta(connection, "standing") is not None:
+        loss = "the replication slot was gone"
+    if loss and meta(connection, "lost") is None:
+        statements.append(_NOTE_LOSS.format(loss))
+    changes = _publication_statements(connection, tables, captured)
+    if changes or not installed or meta(connection, "publication") != _one(connection, _FINGERPRINT):
+        changes.append(_REMEMBER)
+    return statements + changes
+
+
+def slot_statements(connection: Connection) -> list[str]:
+    """What is to run behind that, outside of a transaction."""
+    return [] if has_slot(connection) else [CREATE_SLOT]
+
+
+def removal_statements(connection: Connection) -> list[str]:
+    """What removes publication and slot."""
+    statements = [DROP_SLOT] if has_slot(connection) else []
+    if _one(connection, f"SELECT 1 FROM pg_publication WHERE pubname = '{PUBLICATION}'") is not None:
+        statements.append(f"DROP PUBLICATION {PUBLICATION}")
+    return statements
+
+
+def misfit(connection: Connection, captured: Mapping[str, TableSchema]) -> str:
+    """What about the publication is not as these tables need it; "" where all is."""
+    tables = _tables(connection, captured)
+    return "; ".join(_publication_statements(connection, tables, captured)[:1])
+
+
+def tampered(connection: Connection, captured: Mapping[str, TableSchema]) -> str:
+    """What somebody else changed about the publication of these tables since it was installed; "" for nothing."""
+    stored, now = meta(connection, "publication"), _one(connection, _FINGERPRINT)
+    if stored is None:
+        return ""
+    if now is None:
+        return "the publication was gone"
+    before, after = json.loads(stored), json.loads(str(now))
+    if before["publication"] != after["publication"]:
+        return "the publication was altered"
+    tables = read_tables(connection)
+    for name in sorted(captured):
+        # A table that was not published then was not captured then: it is copied as a new one.
+        key = str(tables[name].oid) if name in tables else ""
+        if key in before["tables"] and before["tables"][key] != after["tables"].get(key):
+            return f"table {name} was taken out of the publication for a while"
+    return ""
+
+
+def remember(connection: Connection) -> None:
+    """Take the publication as it is now for the one that was installed."""
+    connection.execute(_REMEMBER.encode())
+
+
+def _tables(connection: Connection, captured: Mapping[str, TableSchema]) -> dict[str, Table]:
+    found = read_tables(connection)
+    for name in captured:
+        table = found.get(name)
+        if table is None:
+            raise DatabaseRefused(f"could not capture table {name}", "it does not exist", "Create it, or exclude it")
+        obstacles = table.obstacles()
+        if obstacles:
+            raise DatabaseRefused(f"could not capture table {name}", obstacles[0], "Or exclude the table")
+    return {name: found[name] for name in sorted(captured)}
+
+
+def _publication_statements(
+    connection: Connection, tables: Mapping[str, Table], captured: Mapping[str, TableSchema]
+) -> list[str]:
+    lists = connection.info.server_version >= _LISTS_SINCE
+    wanted = {table.oid: _columns(table, captured[name], lists=lists) for name, table in tables.items()}
+    present = _published(connection, lists=lists)
+    items = ", ".join(
+        table.only + (f" ({', '.join(map(quote, captured[name].column_names))})" if wanted[table.oid] else "")
+        for name, table in tables.items()
+    )
+    if present is None:
+        return [f"CREATE PUBLICATION {PUBLICATION}" + (f" FOR TABLE {items}" if items else "") + f" WITH ({_OPTIONS})"]
+    statements = []
+    if _one(connection, f"SELECT {_RIGHT_OPTIONS} FROM pg_publication WHERE pubname = '{PUBLICATION}'") is not True:
+        statements.append(f"ALTER PUBLICATION {PUBLICATION} SET ({_OPTIONS})")
+    if present != wanted:
+        names = {int(str(oid)): str(name) for oid, name in _published_names(connection)}
+        gone = ", ".join(names[oid] for oid in present if oid not in wanted)
+        if items:
+            statements.append(f"ALTER PUBLICATION {PUBLICATION} SET TABLE {items}")
+        else:
+            statements.append(f"ALTER PUBLICATION {PUBLICATION} DROP TABLE {gone}")
+    return statements
+
+
+def _columns(table: Table, schema: TableSchema, *, lists: bool) -> frozenset[str] | None:
+    """The columns to publish; None for all."""
+    names = frozenset(schema.column_names)
+    # With the whole old row as its identity, PostgreSQL lets no column be left out.
+    if not lists or table.replica == "f" or names == {each.name for each in table.attributes}:
+        return None
+    return names
+
+
+def _published(connection: Connection, *, lists: bool) -> Published | None:
+    """What the publication names now; None where there is none."""
+    if _one(connection, f"SELECT 1 FROM pg_publication WHERE pubname = '{PUBLICATION}'") is None:
+        return None
+    columns = (
+        "(SELECT array_agg(a.attname::text) FROM pg_attribute a"
+        " WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]))"
+        if lists
+        else "NULL::text[]"
+    )
+    rows = connection.execute(
+        f"SELECT r.prrelid::bigint, {columns} FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid"
+        f" WHERE p.pubname = '{PUBLICATION}'".encode()
+    ).fetchall()
+    found = cast("list[tuple[int, list[str] | None]]", rows)
+    return {oid: None if names is None else frozenset(names) for oid, names in found}
+
+
+def _published_names(connection: Connection) -> list[tuple[object, ...]]:
+    return connection.execute(
+        "SELECT r.prrelid::bigint, r.prrelid::regclass::text FROM pg_publication_rel r"
+        f" JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = '{PUBLICATION}'".encode()
+    ).fetchall()
+
+
+def _one(connection: Connection, query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    return None if row is None else row[0]

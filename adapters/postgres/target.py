@@ -1,0 +1,264 @@
+"""The target: net effects and the checkpoint in one transaction, past the write guard.
+
+The rule it keeps: rows and checkpoint commit together or not at all, and the checkpoint table itself refuses an epoch
+lower than one it holds. A commit does not wait for the disk; `flush` does, once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import psycopg
+
+from adapters.postgres import ranges
+from adapters.postgres.apply import REMEDY, Step, is_small, of_change, perform, steps
+from adapters.postgres.catalog import Table, read_tables
+from adapters.postgres.connection import Connection, connect, place_of
+from adapters.postgres.errors import is_row_error, reason, refusals, sqlstate
+from adapters.postgres.mend import is_stale, mend
+from adapters.postgres.schema import CHECKPOINT, has_table
+from adapters.postgres.session import Session
+from adapters.postgres.statements import Statements
+from sync.errors import DatabaseRefused, RoleError, RowRefused
+from sync.model.batch import Checkpoint
+from sync.model.change import Change, Columns, Row
+from sync.model.position import Position
+from sync.model.schema import TableSchema
+from sync.model.writes import Writes
+
+_ALL: Final = "whole_write"
+_FENCED: Final = "23502"
+# A NULL is what the table refuses.
+_ADVANCE: Final = (
+    f"INSERT INTO {CHECKPOINT} SELECT $1::text, CASE WHEN EXISTS (SELECT FROM {CHECKPOINT} WHERE epoch > $2::int8)"
+    " THEN NULL ELSE $2::int8 END, $3::int8"
+    " ON CONFLICT (origin) DO UPDATE SET epoch = excluded.epoch, position = excluded.position"
+)
+# Makes the question and the answer one moment. The replication origin does too: only one session can have it.
+_LOCK: Final = f"LOCK TABLE {CHECKPOINT} IN SHARE ROW EXCLUSIVE MODE"
+# A commit record alone is not waited for: the transaction must have written something.
+_FLUSH: Final = (
+    "BEGIN",
+    "SET LOCAL synchronous_commit = local",
+    "SELECT pg_logical_emit_message(true, 'admin_sync.flush', '')",
+    "COMMIT",
+)
+
+
+class PostgresTarget:
+    """See `sync.ports.Target`."""
+
+    def __init__(self, url: str, *, password: str | None = None) -> None:
+        self._url = url
+        self._password = password
+        self._place = place_of(url)
+        self._session: Session | None = None
+        self._tables: dict[str, Table] = {}
+        self._statements: dict[str, Statements] = {}
+        self._unflushed = False
+
+    def open(self) -> None:
+        self.close()
+        what = f"could not open {self._place} as a target"
+        connection = connect(self._url, password=self._password)
+        try:
+            with refusals(what):
+                self._demand_installation(connection)
+                self._session = Session(connection)
+        except BaseException:
+            connection.close()
+            raise
+        # What an earlier session committed may not be durable yet.
+        self._unflushed = True
+
+    def tables(self) -> Mapping[str, TableSchema]:
+        with self._asking("could not read the catalog") as session:
+            return {name: table.schema for name, table in read_tables(session.connection).items()}
+
+    def checkpoint(self, origin: str) -> Checkpoint | None:
+        with self._asking("could not read the checkpoint") as session:
+            rows = session.ask(f"SELECT epoch, position FROM {CHECKPOINT} WHERE origin = $1", (origin,))
+        return Checkpoint(origin, int(str(rows[0][0])), Position(int(str(rows[0][1])))) if rows else None
+
+    def epoch(self) -> int:
+        with self._asking("could not read the epoch") as session:
+            return _highest(session)
+
+    def begin(self) -> None:
+        with self._asking("could not begin to apply") as session:
+            session.begin()
+
+    def write(self, writes: Sequence[Writes]) -> int:
+        with self._asking("could not apply") as session:
+            return self._write(session, writes)
+
+    def write_ordered(self, changes: Iterable[Change]) -> int:
+        with self._asking("could not apply") as session:
+            return sum(self._write(session, [of_change(change)]) for change in changes)
+
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+        with self._asking(f"could not read table {schema.name}") as session:
+            session.start()
+            table = self._for(session, schema).table
+            return ranges.read_range(session.connection, table, schema, after, upto)
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        with self._asking("could not commit") as session:
+            if not session.is_open:
+                raise DatabaseRefused("could not commit", "no transaction is open", "Report this as a defect")
+            try:
+                with session.pipelined():
+                    if not session.marked:
+                        session.run(_LOCK)
+                    session.run(_ADVANCE, (checkpoint.origin, checkpoint.epoch, checkpoint.position))
+                    session.run("COMMIT")
+            except psycopg.Error as error:
+                self._explain(session, checkpoint, error)
+                raise
+            session.committed()
+            self._unflushed = True
+
+    def rollback(self) -> None:
+        if self._session is not None and self._session.is_usable:
+            try:
+                self._session.rollback()
+            except psycopg.Error:
+                # Broken: the server rolls back by itself when it notices, and the next call says what is wrong.
+                self._session.connection.close()
+
+    def flush(self) -> None:
+        """Wait until the server's log is on its disk; where it has standbys, theirs are not waited for."""
+        with self._asking("could not flush") as session:
+            if not self._unflushed:
+                return
+            with session.pipelined():
+                for statement in _FLUSH:
+                    session.run(statement)
+            self._unflushed = False
+
+    def close(self) -> None:
+        self._forget()
+        if self._session is not None:
+            session, self._session = self._session, None
+            session.connection.close()
+
+    def _demand_installation(self, connection: Connection) -> None:
+        if not has_table(connection, CHECKPOINT):
+            what = f"could not apply to {self._place}"
+            raise DatabaseRefused(what, "nothing is installed", "Run `admin-sync install`")
+
+    def _write(self, session: Session, writes: Sequence[Writes]) -> int:
+        work = self._prepare(session, writes)
+        # What comes first needs no savepoint: the transaction itself can be begun anew.
+        first = not session.is_begun
+        try:
+            if all(map(_is_light, work)):
+                with session.pipelined():
+                    if not first:
+                        session.run(f"SAVEPOINT {_ALL}")
+                    for part in work:
+                        _perform(session, part)
+                    if not first:
+                        session.run(f"RELEASE {_ALL}")
+                return 0
+            session.start()
+            with session.savepoint(_ALL):
+                return sum(_perform(session, part) for part in work)
+        except psycopg.Error as error:
+            if not session.is_usable or not (is_row_error(error) or is_stale(error)):
+                raise
+            if session.has_failed:
+                undo = session.restart if first else partial(session.back_to, _ALL)
+                undo()
+        self._forget()
+        return sum(_mend(session, part) for part in self._prepare(session, writes))
+
+    def _prepare(self, session: Session, writes: Sequence[Writes]) -> list[_Work]:
+        try:
+            return [_Work(each, found, steps(found, each)) for each, found in self._found(session, writes)]
+        except RowRefused:
+            # Perhaps only by a table as it was some time ago.
+            session.start()
+            self._forget()
+            return [_Work(each, found, steps(found, each)) for each, found in self._found(session, writes)]
+
+    def _found(self, session: Session, writes: Sequence[Writes]) -> list[tuple[Writes, Statements]]:
+        return [(each, self._for(session, each.schema)) for each in writes]
+
+    def _for(self, session: Session, schema: TableSchema) -> Statements:
+        found = self._statements.get(schema.fingerprint)
+        if found is None:
+            if schema.name not in self._tables:
+                self._tables = read_tables(session.connection)
+            found = Statements(self._tables.get(schema.name), schema)
+            self._statements[schema.fingerprint] = found
+        return found
+
+    def _forget(self) -> None:
+        self._statements.clear()
+        self._tables = {}
+
+    def _explain(self, session: Session, checkpoint: Checkpoint, error: psycopg.Error) -> None:
+        """Raise what the refusal of a commit means, where it means something."""
+        if not session.is_usable:
+            return
+        session.rollback()
+        if sqlstate(error) == _FENCED and error.diag.table_name == CHECKPOINT.rpartition(".")[2]:
+            raise RoleError(
+                "could not commit",
+                f"epoch {checkpoint.epoch} is over, this database has seen epoch {_highest(session)}",
+                "The sender is no longer the primary; see `admin-sync status` on both nodes",
+            ) from error
+        if is_row_error(error):
+            # A deferred constraint: the server names it, and not always the row.
+            table, constraint = error.diag.table_name or "", error.diag.constraint_name or ""
+            raise RowRefused(table, f"constraint {constraint}", "", reason(error), REMEDY) from error
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[Session]:
+        if self._session is None:
+            raise DatabaseRefused(what, "the target is not open", "Report this as a defect")
+        with refusals(what):
+            yield self._session
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The net effect on one table, ready to be sent."""
+
+    writes: Writes
+    statements: Statements
+    steps: list[Step]
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether rows are put without a unique index that an insert could meet."""
+        return bool(self.writes.upserts) and not self.statements.mergeable
+
+
+def _is_light(part: _Work) -> bool:
+    return not part.is_loose and is_small(part.steps)
+
+
+def _perform(session: Session, part: _Work) -> int:
+    if part.is_loose:
+        return _mend(session, part)
+    if part.writes.truncate:
+        session.run(part.statements.empty)
+    for step in part.steps:
+        perform(session, step)
+    return 0
+
+
+def _mend(session: Session, part: _Work) -> int:
+    if part.writes.truncate:
+        session.run(part.statements.empty)
+    return mend(session, part.statements, part.steps)
+
+
+def _highest(session: Session) -> int:
+    return int(str(session.ask(f"SELECT coalesce(max(epoch), 0) FROM {CHECKPOINT}")[0][0]))

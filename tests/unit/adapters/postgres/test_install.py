@@ -1,0 +1,117 @@
+"""What an installation runs, and what it looks at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from adapters.postgres.connection import connect
+from adapters.postgres.publication import CREATE_SLOT
+from adapters.postgres.site import PostgresSite
+from sync.errors import DatabaseBusy, DatabaseRefused
+from sync.model.catalog import Relation, Severity, TableFacts
+from tests.unit.adapters.postgres.primary import Primary
+
+Make = Callable[..., Primary]
+
+
+def facts_of(url: str, ddl: str) -> dict[str, TableFacts]:
+    connection = connect(url)
+    connection.execute(ddl.encode())
+    connection.close()
+    site = PostgresSite(url)
+    found = {each.name: each for each in site.catalog()}
+    site.close()
+    return found
+
+
+def test_only_what_stays_behind_makes_a_column_list(url: str) -> None:
+    found = facts_of(
+        url, 'CREATE TABLE "T" (id int PRIMARY KEY, v text); CREATE TABLE u (id int PRIMARY KEY, mine int)'
+    )
+    narrow = type(found["u"].schema)("u", found["u"].schema.columns[:1], (0,))
+    site = PostgresSite(url)
+    statements = site.capture_statements({"T": found["T"].schema, "u": narrow})
+    site.close()
+    assert statements[-3:-2] == [
+        (
+            'CREATE PUBLICATION admin_sync FOR TABLE ONLY "public"."T", ONLY "public"."u" ("id")'
+            " WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)"
+        )
+    ]
+    assert statements[-1] == CREATE_SLOT
+
+
+@pytest.mark.parametrize(
+    ("ddl", "why"),
+    [
+        ("CREATE TABLE t (id int)", "no primary key"),
+        ("CREATE TABLE t (id int UNIQUE)", "no primary key"),
+        ("CREATE TABLE t (id int NOT NULL UNIQUE)", "REPLICA IDENTITY USING INDEX"),
+        ("CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t REPLICA IDENTITY NOTHING", "REPLICA IDENTITY DEFAULT"),
+        ("CREATE TABLE t (id int); ALTER TABLE t REPLICA IDENTITY FULL", "no primary key"),
+        ("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE)", "deferrable"),
+        ("CREATE TABLE t (id interval PRIMARY KEY)", "no order"),
+        ("CREATE TABLE t (id timetz PRIMARY KEY)", "no order"),
+    ],
+)
+def test_a_table_whose_rows_the_log_does_not_tell_apart_is_refused(url: str, ddl: str, why: str) -> None:
+    """Invariant 1: and publishing it would make the application's own updates fail."""
+    found = facts_of(url, ddl)["t"]
+    assert any(why in obstacle for obstacle in found.obstacles)
+    site = PostgresSite(url)
+    with pytest.raises(DatabaseRefused, match="could not capture table t"):
+        site.install_capture({"t": found.schema})
+    assert list(site.uninstall_statements()) == []
+    site.close()
+
+
+def test_what_is_no_plain_table_is_named_as_what_it_is(url: str) -> None:
+    found = facts_of(
+        url,
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW v AS SELECT id FROM t; CREATE VIEW w AS SELECT id FROM v;"
+        "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE UNLOGGED TABLE u (id int PRIMARY KEY);"
+        "CREATE TEMP TABLE gone (id int)",
+    )
+    assert {name: (each.relation, each.bases) for name, each in found.items()} == {
+        "t": (Relation.TABLE, ()),
+        "v": (Relation.VIEW, ("t",)),
+        "w": (Relation.VIEW, ("t",)),
+        "m": (Relation.OTHER, ()),
+        "u": (Relation.OTHER, ()),
+    }
+
+
+def test_domains_and_types_from_the_catalog(url: str) -> None:
+    schema = facts_of(
+        url,
+        "CREATE DOMAIN short AS varchar(5) NOT NULL; CREATE DOMAIN shorter AS short CHECK (VALUE <> '');"
+        "CREATE TABLE t (id int PRIMARY KEY, d shorter, n numeric(7, 2))",
+    )["t"].schema
+    assert [(each.type.kind.value, each.type.length, each.type.scale, each.nullable) for each in schema.columns] == [
+        ("int32", 0, 0, False),
+        ("varchar", 5, 0, False),
+        ("decimal", 7, 2, True),
+    ]
+
+
+def test_preflight_tells_what_a_role_lacks(primary: Make) -> None:
+    made = primary("CREATE TABLE t (id int PRIMARY KEY)")
+    made.run("DROP ROLE IF EXISTS weak", "CREATE ROLE weak LOGIN", "GRANT USAGE ON SCHEMA admin_sync TO weak")
+    made.run("GRANT SELECT ON ALL TABLES IN SCHEMA admin_sync TO weak")
+    site = PostgresSite(made.url.replace("postgres@", "weak@"))
+    problems = {each.subject: each.remedy for each in site.preflight(made.tables) if each.severity is Severity.PROBLEM}
+    site.close()
+    made.run("DROP OWNED BY weak", "DROP ROLE weak")
+    assert problems == {"rights": "Run ALTER ROLE weak REPLICATION"}
+
+
+def test_a_stream_that_breaks_is_worth_another_try(primary: Make) -> None:
+    made = primary("CREATE TABLE t (id int PRIMARY KEY)")
+    made.run("INSERT INTO t VALUES (1)")
+    made.run("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database()")
+    with pytest.raises(DatabaseBusy):
+        made.read()
+    made.reopen()
+    assert [row for _, _, row in made.changes()] == [(1,)]

@@ -1,0 +1,141 @@
+"""Every way in which history is lost is told, once it is accepted goes on, and hides behind nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from adapters.postgres import source as module
+from adapters.postgres.site import PostgresSite
+from adapters.postgres.standing import Standing
+from sync.errors import DatabaseRefused, PositionLost
+from sync.model.position import Position
+from tests.unit.adapters.postgres.primary import Primary
+
+Make = Callable[..., Primary]
+KEYED = "CREATE TABLE t (id int PRIMARY KEY, v text)"
+SLOT = "(SELECT slot_name FROM pg_replication_slots WHERE database = current_database())"
+
+
+def assert_lost(made: Primary, why: str) -> None:
+    """The loss is told at every opening until one goes on behind it, and then no more."""
+    for _ in range(2):
+        with pytest.raises(PositionLost, match=why) as lost:
+            made.reopen()
+    made.reopen(Position(max(lost.value.resume, made.position)), anew=False)
+    made.run("INSERT INTO t SELECT 1 + max(id), 'behind' FROM t")
+    assert [row[1] for _, _, row in made.changes()][-1:] == ["behind"]
+    made.source.confirm(made.position)
+    made.reopen()
+    assert made.read() == []
+
+
+def written(make: Make) -> Primary:
+    """A primary whose slot was confirmed."""
+    made = make(KEYED)
+    made.run("INSERT INTO t VALUES (1, 'a')")
+    made.read()
+    made.source.confirm(made.position)
+    return made
+
+
+def test_a_slot_that_is_gone(primary: Make) -> None:
+    made = written(primary)
+    made.source.close()
+    made.run(f"SELECT pg_drop_replication_slot({SLOT})", "INSERT INTO t VALUES (2, 'lost')")
+    assert_lost(made, "slot is gone")
+
+
+def test_a_slot_that_is_gone_and_installed_again(primary: Make) -> None:
+    made = written(primary)
+    made.source.close()
+    made.run(f"SELECT pg_drop_replication_slot({SLOT})", "INSERT INTO t VALUES (2, 'lost')")
+    made.install()
+    assert_lost(made, "slot was gone")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("ALTER PUBLICATION admin_sync DROP TABLE t", "ALTER PUBLICATION admin_sync ADD TABLE ONLY t"),
+        (
+            "ALTER PUBLICATION admin_sync SET (publish = 'insert')",
+            "ALTER PUBLICATION admin_sync SET (publish = 'insert, update, delete, truncate')",
+        ),
+    ],
+)
+def test_a_publication_that_was_altered_for_a_while(primary: Make, statements: tuple[str, str]) -> None:
+    made = written(primary)
+    made.run(statements[0], "UPDATE t SET v = 'lost'", statements[1])
+    assert_lost(made, "publication")
+
+
+def test_a_publication_that_was_altered_and_installed_again(primary: Make) -> None:
+    made = written(primary)
+    made.run("ALTER PUBLICATION admin_sync DROP TABLE t", "UPDATE t SET v = 'lost'")
+    with pytest.raises(DatabaseRefused, match="install"):
+        made.reopen()
+    made.install()
+    assert_lost(made, "publication")
+
+
+def test_another_server_with_a_copy_of_the_database(primary: Make) -> None:
+    made = written(primary)
+    made.run(
+        "UPDATE admin_sync.meta SET value = replace(value, '\"system\": \"', '\"system\": \"9') WHERE name = 'standing'"
+    )
+    assert_lost(made, "another server")
+
+
+def test_a_server_that_was_restored(primary: Make) -> None:
+    made = written(primary)
+    made.run(
+        "UPDATE admin_sync.meta SET value = replace(value, '\"timeline\": ', '\"timeline\": 9') WHERE name = 'standing'"
+    )
+    assert_lost(made, "restored")
+
+
+def test_a_table_that_was_dropped_is_no_loss(primary: Make) -> None:
+    made = primary(f"{KEYED}; CREATE TABLE u (id int PRIMARY KEY)")
+    made.run("INSERT INTO t VALUES (1, 'a')")
+    made.run("DROP TABLE u")
+    del made.tables["u"]
+    made.reopen()
+    assert [row for _, _, row in made.changes()] == [(1, "a")]
+
+
+def test_the_slot_moves_on_while_nothing_captured_is_written(primary: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of a busy server is not kept for an idle capture, and the spool that stays behind has lost nothing."""
+    monkeypatch.setattr(module, "_IDLE_BYTES", 100_000)
+    made = written(primary)
+    confirmed = f"SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = {SLOT}"
+    ((before,),) = made.ask(confirmed)
+    made.run("CREATE TABLE calls (id int)", "INSERT INTO calls SELECT generate_series(1, 20000)")
+    made.read()
+    assert made.source.wait(0.1) is False
+    made.reopen()
+    ((after,),) = made.ask(confirmed)
+    assert int(str(after)) > int(str(before)) + 1_000_000
+    made.run("INSERT INTO t VALUES (2, 'b')")
+    made.reopen()
+    assert [row for _, _, row in made.changes()] == [(2, "b")]
+    made.source.confirm(made.position)
+    with pytest.raises(PositionLost, match="confirmed"):
+        made.reopen(Position(made.position - 1))
+
+
+def test_guarding_a_former_primary_removes_capture(primary: Make) -> None:
+    made = written(primary)
+    made.source.close()
+    site = PostgresSite(made.url)
+    site.install_guard(made.tables, "cms-west")
+    site.close()
+    assert made.ask(f"SELECT 1 WHERE {SLOT} IS NOT NULL") == []
+    with pytest.raises(DatabaseRefused, match="install"):
+        made.reopen()
+
+
+def test_positions_and_lsns() -> None:
+    standing = Standing(base=100)
+    assert (standing.position(7), standing.lsn(107), standing.lsn(3)) == (107, 7, 0)
