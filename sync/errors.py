@@ -92,7 +92,7 @@ class RowRefused(DatabaseError):
     """One row does not fit into the target; nothing of its transaction was applied."""
 
     def __init__(self, table: str, key: str, column: str, why: str, remedy: str = "") -> None:
-        place = f"{table} {key}" + (f" column {column}" if column else "")
+        place = " ".join(filter(None, (table, key, f"column {column}" if column else "")))
         super().__init__(f"could not apply {place}", why, remedy)
         self.table = table
         self.key = key

@@ -72,6 +72,8 @@ def status(report: dict[str, Any]) -> Table:
         ended = "done" if run["finished"] else f"at {escape(run['table'])}"
         place = f"{run['tables_done']}/{run['tables_total']} tables, {run['rows']:,} rows"
         table.add_row(run["kind"], f"run {run['run']} {ended}, {place}")
+    for warning in report.get("warnings", []):
+        table.add_row("warning", f"[yellow]{escape(warning['what'])}[/]")
     error = report["last_error"]
     if error:
         table.add_row(

@@ -13,6 +13,7 @@ from sync.node.tail import Line, Tail
 from sync.ports import Target
 from sync.receiver.applier import Applier
 from sync.receiver.guard import Guard
+from sync.receiver.intake import Intake
 from sync.receiver.receiver import Receiver
 from sync.transport.link import Link
 from sync.transport.listen import Listener
@@ -116,12 +117,10 @@ class Secondary:
         )
         session = Session(Half.RECEIVER, hello, session_limits(settings), clock.monotonic())
         link = Link(session, reader, writer, clock)
-        receiver = Receiver(
+        intake = Intake(
             session,
             self._applier,
-            self._worker,
             self._around.observer,
-            clock,
             Expected(settings.peer_name, settings.release, settings.base_load),
             self._around.state.epoch,
             self._backoff,
@@ -129,6 +128,7 @@ class Secondary:
             link.fail,
             address,
         )
+        receiver = Receiver(intake, self._worker)
         link.on_arrival = receiver.arrival
         self._receiver, self._link = receiver, link
         self._idle.clear()

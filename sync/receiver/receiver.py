@@ -7,20 +7,15 @@ that the session gives. Everything that is decided here is decided in `sync.rece
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sync.core.backoff import Backoff
 from sync.errors import PeerError
 from sync.model.notice import BeatPassed
-from sync.ports import Clock, Observer
-from sync.receiver.applier import Applier
 from sync.receiver.intake import Await, Course, Intake, Pause, Step, Work
 from sync.transport.worker import Worker
 from sync.wire.arrivals import AnswerArrived, Arrival, BatchArrived, BeatArrived, GoodbyeArrived, PeerHello
-from sync.wire.match import Expected
-from sync.wire.session import Session
 from sync.wire.state import State
 
 
@@ -28,42 +23,17 @@ from sync.wire.state import State
 class Receiver:
     """One session's receiving half."""
 
-    session: Session
-    applier: Applier
+    intake: Intake
     worker: Worker
-    observer: Observer
-    clock: Clock
-    expected: Expected
-    epoch: int
-    backoff: Backoff
-    kick: Callable[[], None]
-    """Wakes the link's writer."""
-    fail: Callable[[Exception], None]
-    """Ends the link with an error."""
-    address: str = ""
-    _intake: Intake = field(init=False)
+    """The target's thread."""
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _answers: dict[int, asyncio.Queue[AnswerArrived]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Begin the session's course; nothing of it has run yet."""
-        self._intake = Intake(
-            self.session,
-            self.applier,
-            self.observer,
-            self.expected,
-            self.epoch,
-            self.backoff,
-            self.kick,
-            self.fail,
-            self.address,
-        )
 
     def arrival(self, arrival: Arrival) -> None:
         """Take what came; nothing here waits."""
         match arrival:
             case PeerHello() | BatchArrived() | GoodbyeArrived():
-                self._intake.arrived.append(arrival)
+                self.intake.arrived.append(arrival)
                 self._came.set()
             case AnswerArrived():
                 waiting = self._answers.get(arrival.answer.number)
@@ -72,28 +42,28 @@ class Receiver:
             case BeatArrived():
                 answer = arrival.answer
                 passed = BeatPassed(answer.newest, answer.capture_healthy, arrival.round_trip_s, answer.committed_at_us)
-                self.observer.notice(passed)
+                self.intake.observer.notice(passed)
             case _:
                 pass
 
     async def run(self) -> None:
         """Judge the hello, then apply until the goodbye; an error ends the link."""
-        await self._perform(self._intake.run())
+        await self._perform(self.intake.run())
 
     @property
     def open(self) -> bool:
         """Whether the session is past its greeting."""
-        return self.session.state is State.OPEN
+        return self.intake.session.state is State.OPEN
 
     async def leave(self) -> None:
         """Make durable what was applied, acknowledge it, and say goodbye."""
-        await self._perform(self._intake.leave("this node is stopping"))
+        await self._perform(self.intake.leave("this node is stopping"))
 
     async def ask(self, kind: str, body: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Ask the primary; yields the bodies of its answers until the final one. Raises `PeerError` for a no."""
-        number = self.session.request(kind, dict(body))
+        number = self.intake.session.request(kind, dict(body))
         self._answers[number] = asyncio.Queue()
-        self.kick()
+        self.intake.kick()
         try:
             while True:
                 answer = (await self._answers[number].get()).answer
@@ -134,7 +104,7 @@ class Receiver:
 
     async def _wait(self, timeout_s: float | None) -> None:
         self._came.clear()
-        if self._intake.arrived:
+        if self.intake.arrived:
             return
         try:
             async with asyncio.timeout(timeout_s):
