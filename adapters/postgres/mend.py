@@ -2,7 +2,8 @@
 
 The rule it keeps: what is given up on is one row with its name and reason. A set of upserts can be refused although its
 end state is fine (two rows swap a unique name; PostgreSQL checks row by row); deleting all of its rows and inserting
-them again, with what the stream did not say about them, gets there.
+them again, with what the stream did not say about them, gets there; where `Writes.displace` says so, rows outside of
+the set that hold one of its unique values give way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final, NoReturn
 import psycopg
 
 from adapters.postgres.apply import REMEDY, Step, perform
+from adapters.postgres.displace import displace
 from adapters.postgres.errors import is_row_error, reason, sqlstate
 from adapters.postgres.session import Session
 from adapters.postgres.statements import Statements
@@ -29,23 +31,23 @@ SELECT string_agg(a.attname, ', ' ORDER BY k.at)
 _PROBE: Final = "pg_temp.admin_sync_probe"
 
 
-def mend(session: Session, statements: Statements, steps: Sequence[Step]) -> int:
+def mend(session: Session, statements: Statements, steps: Sequence[Step], *, displacing: bool) -> int:
     """Perform the steps of one table where the set form was refused; gives the number of repairs.
 
-    Raises `RowRefused` naming the row; then the transaction must be rolled back.
+    Each row that was displaced is one too. Raises `RowRefused` naming the row; then the transaction must be undone.
     """
     upserts = [step for step in steps if step.kind == "upsert"]
     repairs = 0
     for step in steps:
         if step.kind == "upsert":
             if step is upserts[0]:
-                repairs += _put(session, statements, upserts)
+                repairs += _put(session, statements, upserts, displacing=displacing)
             continue
         _by_halves(session, step)
     return repairs
 
 
-def _put(session: Session, statements: Statements, upserts: Sequence[Step]) -> int:
+def _put(session: Session, statements: Statements, upserts: Sequence[Step], *, displacing: bool) -> int:
     if statements.mergeable:
         try:
             with session.savepoint("whole_set"):
@@ -56,12 +58,14 @@ def _put(session: Session, statements: Statements, upserts: Sequence[Step]) -> i
                 raise
         else:
             return 0
-    _replace(session, statements, upserts)
-    return 1
+    return 1 + _replace(session, statements, upserts, displacing=displacing)
 
 
-def _replace(session: Session, statements: Statements, upserts: Sequence[Step]) -> None:
-    """Take all rows of the groups out, then put them in anew with what the stream did not say about them."""
+def _replace(session: Session, statements: Statements, upserts: Sequence[Step], *, displacing: bool) -> int:
+    """Take all rows of the groups out, then put them in anew with what the stream did not say about them.
+
+    Gives the number of other rows, out of date, that had to give way.
+    """
     kept = [f"pg_temp.admin_sync_kept_{number}" for number, _ in enumerate(upserts)]
     for step, table in zip(upserts, kept, strict=True):
         _stage(session, step)
@@ -70,10 +74,15 @@ def _replace(session: Session, statements: Statements, upserts: Sequence[Step]) 
         place = {index: where for where, index in enumerate(step.present)}
         keys = tuple(step.columns[place[index]] for index in statements.key)
         _by_halves(session, Step("delete", statements, statements.key, keys, (False,) * len(keys)))
+    displaced = 0
+    if displacing:
+        laid_out = [(step.present, table, len(step)) for step, table in zip(upserts, kept, strict=True)]
+        displaced = displace(session, statements, laid_out)
     for step, table in zip(upserts, kept, strict=True):
         for known in (True, False):
             _restore(session, step, table, known=known)
         session.run(f"DROP TABLE {table}")
+    return displaced
 
 
 def _stage(session: Session, step: Step) -> None:

@@ -82,13 +82,16 @@ class Statements:
             f" FROM {self.stage} AS s LEFT JOIN {self.table.only} AS t ON {self._match(self._no_nulls)}) AS found"
         )
 
-    def restore(self, present: Present, kept: str, *, known: bool) -> str:
-        """Insert the rows of that table from one number to another; new ones leave the other columns to defaults."""
+    def restore(self, present: Present, kept: str, *, known: bool, into: str = "") -> str:
+        """Insert the rows of that table from one number to another; new ones leave the other columns to defaults.
+
+        `into` names a table like this one that takes them instead.
+        """
         others = self.others(present) if known else []
         names = [self.names(present), *map(quote, others)]
         values = [f"c{at}" for at in present] + [f"o{at}" for at in range(len(others))]
         return (
-            f"INSERT INTO {self.table.quoted} ({', '.join(names)}){self._override} SELECT {', '.join(values)}"
+            f"INSERT INTO {into or self.table.quoted} ({', '.join(names)}){self._override} SELECT {', '.join(values)}"
             f" FROM {kept} WHERE known = {known} AND n > $1 AND n <= $2 ORDER BY n"
         )
 

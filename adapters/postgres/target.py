@@ -257,7 +257,7 @@ def _perform(session: Session, part: _Work) -> int:
 def _mend(session: Session, part: _Work) -> int:
     if part.writes.truncate:
         session.run(part.statements.empty)
-    return mend(session, part.statements, part.steps)
+    return mend(session, part.statements, part.steps, displacing=part.writes.displace)
 
 
 def _highest(session: Session) -> int:

@@ -61,6 +61,8 @@ class Desk:
         self._numbers += len(runs)
         self._waiting = runs
         self._scopes = scopes
+        # Numbers must be known before a chunk carries one: given twice, an answer would be taken for another range's.
+        self._save()
 
     def scoped(self, scopes: Mapping[str, str]) -> None:
         """Learn what is captured now; what is new, or has another scope than when it was copied, is copied."""
@@ -132,7 +134,7 @@ class Desk:
         """Give the chunk to read with the next step, if any."""
         if not self._stored:
             self._save()
-        if not self._connected:
+        if not self._stored or not self._connected:
             return None
         if self._current is None and self._waiting:
             self._current = self._waiting.pop(0)

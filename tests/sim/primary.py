@@ -94,6 +94,8 @@ class SimPace:
     def __init__(self, node: PrimaryNode) -> None:
         self._node = node
         self.released: Position = START
+        self.copies_asked = 0
+        """Copies that the capture side was asked for and has not queued yet."""
 
     def connected(self) -> None:
         self._node.post(self._node.running.desk.connected)
@@ -111,7 +113,10 @@ class SimPace:
             noted()
             self._node.kick()
 
+        self.copies_asked += 1
+
         def copy() -> None:
+            self.copies_asked -= 1
             self._node.copy_all()
             life = self._node.running.life
             self._node.running.desk.when_stored(lambda: self._node.world.timeline.at(0.0, on_loop, life))

@@ -263,7 +263,9 @@ class World:
     def reported(self, report: Mapping[str, object]) -> None:
         if report.get("finished"):
             self.tell("run %s (%s) ends: equal %s", report["run"], report["kind"], report["equal"])
-            if report["kind"] == "snapshot" and not self.primary.running.desk.snapshot_unfinished:
+            running = self.primary.running
+            unfinished = running.desk.snapshot_unfinished or running.pace.copies_asked
+            if report["kind"] == "snapshot" and not unfinished:
                 self.judge.copied()
 
     def after_turn(self) -> None:
