@@ -28,6 +28,11 @@ SELECT string_agg(a.attname, ', ' ORDER BY k.at)
        unnest(found.keys) WITH ORDINALITY AS k (number, at)
   JOIN pg_attribute a ON a.attnum = k.number AND a.attrelid = $2
 """
+_CASCADES: Final = """
+SELECT string_agg(conname, ', ' ORDER BY conname) FROM pg_constraint
+ WHERE contype = 'f' AND confrelid = $1 AND confdeltype IN ('c', 'n', 'd') AND conparentid = 0
+"""
+_QUIET: Final = "Run GRANT SET ON PARAMETER session_replication_role for the applier's role, and restart the node"
 _PROBE: Final = "pg_temp.admin_sync_probe"
 
 
@@ -58,7 +63,18 @@ def _put(session: Session, statements: Statements, upserts: Sequence[Step], *, d
                 raise
         else:
             return 0
-    return 1 + _replace(session, statements, upserts, displacing=displacing)
+    displaced = _replace(session, statements, upserts, displacing=displacing)
+    if not session.replica:
+        _demand_no_cascade(session, upserts[0])
+    return 1 + displaced
+
+
+def _demand_no_cascade(session: Session, step: Step) -> None:
+    """Refuse what was done where foreign keys fire: a row that was only out for a moment took its children along."""
+    found = session.ask(_CASCADES, (step.statements.table.oid,))[0][0]
+    if found:
+        why = f"its rows must be deleted and inserted anew, at which {found} would change the rows that refer to them"
+        raise RowRefused(step.statements.schema.name, step.key(0), "", why, _QUIET)
 
 
 def _replace(session: Session, statements: Statements, upserts: Sequence[Step], *, displacing: bool) -> int:

@@ -77,6 +77,8 @@ class Intake:
     address: str = ""
     arrived: deque[Arrived] = field(default_factory=deque)
     _received: int = 0
+    _counted: int = 0
+    """Batches of the group under way that count as received already."""
     _applied: Position = START
     _durable: Position = START
 
@@ -171,14 +173,17 @@ class Intake:
 
     def _apply(self, first: BatchArrived) -> Course:
         group = [first.encoded]
-        size = len(first.encoded.payload)
+        self._gather(group)
+        yield from self._apply_until_done(group)
+        self._acknowledge()
+
+    def _gather(self, group: list[Encoded]) -> None:
+        """Take what has arrived into the group, as far as it may grow."""
+        size = sum(len(encoded.payload) for encoded in group)
         while size < GROUP_BYTES_MAX and self.arrived and isinstance(self.arrived[0], BatchArrived):
             group.append(self.arrived[0].encoded)
             size += len(group[-1].payload)
             self.arrived.popleft()
-        yield from self._apply_until_done(group)
-        self._received += len(group)
-        self._acknowledge()
 
     def _apply_until_done(self, group: list[Encoded]) -> Course:
         """Apply, and where the database refuses, try again until a person has mended it: the stream waits."""
@@ -194,12 +199,25 @@ class Intake:
                     # The parts before these are rolled back with it: only a new session brings them again.
                     raise
                 yield from self._reopen()
+                self._gather_on(group)
             else:
                 self.backoff.reset()
+                self._received += len(group) - self._counted
+                self._counted = 0
                 self._applied = max(self._applied, outcome.applied)
                 if outcome.results:
                     self.session.results(outcome.results)
                 return
+
+    def _gather_on(self, group: list[Encoded]) -> None:
+        """Take in what arrived meanwhile: the row that is refused may be corrected by it, and then never written.
+
+        What is taken is acknowledged as received, or the correction could wait behind the credit for ever.
+        """
+        self._gather(group)
+        self._received += len(group) - self._counted
+        self._counted = len(group)
+        self._acknowledge()
 
     def _reopen(self) -> Course:
         """Connect again, however long it takes, and make sure that nothing was lost or done unnoticed."""

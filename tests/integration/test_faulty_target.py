@@ -125,6 +125,30 @@ def test_a_row_that_does_not_fit_is_named_and_goes_in_when_it_does(tmp_path: Pat
     asyncio.run(story())
 
 
+NARROW = next(misfit for misfit in MISFITS if misfit.name == "narrower")
+
+
+@pytest.mark.parametrize("correction", ["UPDATE room SET name = 'desk'", "DELETE FROM room"])
+def test_a_row_that_is_corrected_on_the_primary_goes_in_without_a_hand_on_the_secondary(
+    tmp_path: Path, correction: str
+) -> None:
+    """Invariant 1; the refused transaction is never shown, and what came behind it is not kept from view."""
+
+    async def story() -> None:
+        async with pair(tmp_path) as site:
+            site.west.past_the_guard(*NARROW.broken)
+            site.east.run(*A_ROW)
+            await site.until_west_fails(NARROW.why)
+            for number in range(30):  # more than the credit lets through
+                before = site.east.status["capture"]["position"]
+                site.east.run(f"INSERT INTO agent VALUES ({100 + number}, 1)")
+                await eventually(lambda was=before: site.east.status["capture"]["position"] > was, "capture")  # type: ignore[misc]
+            site.east.run(correction)
+            await site.until_equal()
+
+    asyncio.run(story())
+
+
 Fault = Callable[[Site], AbstractAsyncContextManager[None]]
 
 

@@ -263,6 +263,19 @@ def test_without_superuser_a_deferred_constraint_is_named_at_commit(secondary: M
     on.put("c", [(1, 7)])
 
 
+def test_without_superuser_a_swap_never_takes_the_rows_of_a_cascade_along(secondary: Make, url: str) -> None:
+    """Invariant 1: where foreign keys fire, the applier would rather stop than delete what the primary kept."""
+    ddl, user = unprivileged(url)
+    on = secondary(ddl.replace("REFERENCES p", "REFERENCES p ON DELETE CASCADE"), user)
+    on.put("p", [(1, "a"), (2, "b")])
+    on.put("c", [(10, 1), (20, 2)])
+    with pytest.raises(RowRefused, match="c_p_fkey") as refused:
+        on.put("p", [(1, "b"), (2, "a")])
+    assert "session_replication_role" in refused.value.remedy
+    assert on.ask("SELECT * FROM c ORDER BY id") == [(10, 1), (20, 2)]
+    on.put("p", [(1, "c")])
+
+
 def test_without_superuser_what_is_applied_is_marked_in_the_log(secondary: Make, url: str) -> None:
     on = secondary(*unprivileged(url))
     on.ask("SELECT pg_create_logical_replication_slot('look', 'test_decoding')")
