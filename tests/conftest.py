@@ -1,0 +1,9 @@
+"""What every test needs, wherever it is started."""
+
+from __future__ import annotations
+
+import signal
+
+# A job that a script started in the background ignores SIGINT, and so would every node and demo that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
