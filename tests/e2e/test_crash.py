@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -82,6 +84,57 @@ def test_random_kills_lose_nothing_tear_nothing_and_repeat_nothing(pair: Pair) -
     reader.end()
     assert applied_step(pair) == work.steps
     assert [code for node in pair.nodes if (code := node.stop()) != 0] == []
+
+
+@contextmanager
+def frozen(node: NodeAt) -> Iterator[None]:
+    node.signal(signal.SIGSTOP)
+    yield
+    node.signal(signal.SIGCONT)
+
+
+@contextmanager
+def locked(node: NodeAt) -> Iterator[None]:
+    with closing(sqlite3.connect(node.database, isolation_level=None, timeout=20)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        yield
+        locker.execute("ROLLBACK")
+
+
+@contextmanager
+def full(node: NodeAt) -> Iterator[None]:
+    """No room on any disk that the node writes to."""
+    assert node.process is not None
+    soft, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full disk is made with prlimit")
+def test_random_stalls_locks_and_full_disks_lose_nothing_and_tear_nothing(pair: Pair) -> None:
+    """Invariants 1 to 4, with kills in between."""
+    print(f"CRASH_SEED={SEED}")  # noqa: T201  shown where the test fails
+    chance = Random(SEED)
+    work, reader = load.Load(pair.primary.database, SEED), load.Reader(pair.secondary.database)
+    work.start()
+    reader.start()
+    passes(pair, work, 5)
+    for number in range(ROUNDS):
+        node = chance.choice(pair.nodes)
+        # The applications' own database is not locked under them: they would stand still, not the node.
+        troubles = (frozen, full, locked) if node is pair.secondary else (frozen, full)
+        aim = work.steps + chance.randrange(5, 60)
+        with troubles[number % len(troubles)](node):
+            eventually(lambda aim=aim: work.failure or work.steps >= aim, f"step {aim}")  # type: ignore[misc]
+        if chance.random() < 0.3:
+            node.kill()
+            node.start()
+        passes(pair, work, 3)
+    work.end()
+    pair.until_equal()
+    reader.end()
+    assert applied_step(pair) == work.steps
 
 
 def test_a_first_copy_goes_on_after_its_nodes_were_killed(resting: Pair) -> None:
