@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapters.postgres import pgoutput
-from adapters.postgres.types import decode
 from sync.errors import DatabaseError, DatabaseRefused
 from sync.model.batch import Transaction
 from sync.model.change import ABSENT, Block, Columns, Op, Row, Value
 from sync.model.position import Position
 from sync.model.schema import TableSchema
+from sync.model.texts import decode
 
 APPLIED: Final = "admin_sync"
 """Origins with this beginning mark what an applier of ours wrote."""

@@ -15,8 +15,8 @@ from operator import itemgetter, methodcaller
 from struct import Struct
 from typing import Final
 
-from adapters.postgres.types import Raw
 from sync.model.change import ABSENT, Value
+from sync.model.texts import Raw
 
 FRAME: Final = 25
 """Where the message begins."""

@@ -1,21 +1,16 @@
-"""PostgreSQL's types as logical types, and its text forms as canonical values.
+"""PostgreSQL's types as logical types (docs/types.md), and how their values are read.
 
-The rule it keeps: one canonical value whichever way it was read, from the log, from a query, or back from another
-database (docs/types.md). The text forms are those of a session that `connection.SESSION` has set up.
+The rule it keeps: a query gives the same canonical value as the log's text form (see `sync.model.texts`). The text
+forms are those of a session that `connection.SESSION` has set up.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import unhexlify
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from sync.model.change import ABSENT, Value
 from sync.model.schema import Kind, Type
-
-Raw = bytes | None
-"""A value's text form as the server sends it; None for NULL."""
 
 _BPCHAR: Final = 1042
 _VARCHAR: Final = 1043
@@ -111,33 +106,6 @@ def selected(column: Type, quoted: str) -> str:
             return f"CASE num_nulls({quoted}) WHEN 0 THEN concat({quoted}) END"
         case _:
             return f"{quoted}::text"
-
-
-def decode(column: Type, values: Sequence[Raw | Value]) -> list[Value]:
-    """The canonical values of a whole column of text forms; NULL (None) and ABSENT stay what they are.
-
-    Raises `UnicodeError` where the database's encoding let something in that is no text.
-    """
-    decoder = _DECODERS.get(column.kind, bytes.decode)
-    if None not in values and ABSENT not in values:
-        return list(map(decoder, values))  # type: ignore[arg-type]
-    return [decoder(value) if isinstance(value, bytes) else value for value in values]
-
-
-def _money(text: bytes) -> str:
-    return text.decode().replace("$", "").replace(",", "")
-
-
-_DECODERS: Final[Mapping[Kind, Callable[[bytes], Value]]] = {
-    Kind.BOOL: b"t".__eq__,
-    Kind.INT16: int,
-    Kind.INT32: int,
-    Kind.INT64: int,
-    Kind.FLOAT: float,
-    Kind.BYTES: lambda text: unhexlify(text[2:]),
-    Kind.CHAR: lambda text: text.decode().rstrip(" "),
-    Kind.MONEY: _money,
-}
 
 
 def unbounded(oid: int, modifier: int, declared: str) -> str:

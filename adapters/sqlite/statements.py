@@ -65,7 +65,7 @@ class Statements:
 
     def identity(self, keys: Columns) -> Columns:
         """The parameters, column by column, that find rows with these keys."""
-        return keys if self._exact else keys * len(self._collations)
+        return keys if self._exact else tuple(keys) * len(self._collations)
 
     def stash(self, columns: list[str]) -> str:
         """Read these columns by identity; takes `identity(keys)`."""

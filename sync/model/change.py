@@ -9,28 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
-from typing import Final, Literal
+from enum import IntEnum
 
 from sync.model.schema import TableSchema
+from sync.model.tuples import Tuples
+from sync.model.value import ABSENT, Columns, Row, Value
 
-
-class _Absent(Enum):
-    ABSENT = "absent"
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Final = _Absent.ABSENT
-"""A value that the source did not send: it stays as it is on the target. Never the same as NULL (None)."""
-
-Value = None | bool | int | float | str | bytes | Literal[_Absent.ABSENT]
-"""One canonical value."""
-
-Row = tuple[Value, ...]
-Columns = tuple[list[Value], ...]
-"""One list for each column of the schema, all of one length."""
+__all__ = ["ABSENT", "Block", "Change", "Columns", "Op", "Row", "Value"]
 
 
 class Op(IntEnum):
@@ -57,9 +42,10 @@ class Op(IntEnum):
 class Block:
     """The changes of one table, in source order.
 
-    `ops` is one byte (an `Op`) a change; each of `columns` is a list as long as `ops`. `ordinals` gives each
-    change's place among all changes of its transaction or batch: strictly increasing inside a block, and no number
-    stands in two blocks. The lists are shared, never changed in place after construction.
+    `ops` is one byte (an `Op`) a change; each of `columns` is a list as long as `ops`; all of them may be `Tuples`, raw
+    rows, where the source gives such. `ordinals` gives each change's place among all changes of its transaction or
+    batch: strictly increasing inside a block, and no number stands in two blocks. The lists are shared, never changed
+    in place after construction.
     """
 
     schema: TableSchema
@@ -73,7 +59,9 @@ class Block:
         if len(self.columns) != len(self.schema.columns) or len(self.ordinals) != count:
             message = f"block of {self.schema.name} does not have the shape of its schema"
             raise ValueError(message)
-        if any(len(column) != count for column in self.columns):
+        columns = self.columns
+        equal = columns.rows == count if isinstance(columns, Tuples) else all(len(c) == count for c in columns)
+        if not equal:
             message = f"block of {self.schema.name} has columns of different lengths"
             raise ValueError(message)
 

@@ -9,10 +9,11 @@ import pytest
 from psycopg.pq import Format
 
 from adapters.postgres.connection import SESSION
-from adapters.postgres.types import decode, type_of, unbounded
+from adapters.postgres.types import type_of, unbounded
 from sync.errors import RowRefused
 from sync.model.change import ABSENT, Value
 from sync.model.schema import Column, Kind, Type
+from sync.model.texts import decode
 from tests.unit.adapters.postgres.secondary import ARRAY_ROWS_MAX, Secondary
 
 pytestmark = pytest.mark.postgres
