@@ -16,7 +16,7 @@ ARGS ?=
 BENCH ?= full
 export BENCH
 
-.PHONY: help demo crash test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
+.PHONY: help demo demo-postgres crash test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,6 +33,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## two nodes on this machine, call traffic beside admin changes, verified at the end
 	$(BIN)/admin-sync demo $(ARGS)
+
+demo-postgres: $(STAMP) ## the same on two PostgreSQL servers, which it starts and stops
+	$(BIN)/admin-sync demo --postgres $(ARGS)
 
 test: $(STAMP) ## all tests, in random order, on all cores
 	$(BIN)/pytest -n auto $(ARGS)

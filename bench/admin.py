@@ -21,6 +21,7 @@ from sync.core.batcher import Batcher
 from sync.core.filter import Filter, Selection
 from sync.demo.admin_rows import MAKERS
 from sync.demo.site import create
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.tables import SCALES
 from sync.model.batch import Batch, Transaction
 from sync.model.change import Block, Op
@@ -41,7 +42,7 @@ def rows(table: str, count: int) -> list[Row]:
 
 def empty_site(path: Path) -> Path:
     """The sample's tables without rows, at `path`."""
-    create(path, "small", seed=1, with_rows=False)
+    create(SqliteDatabase(path), "small", seed=1, with_rows=False)
     return path
 
 

@@ -92,10 +92,7 @@ def test_latency(stage: Stage, pair: Pair) -> None:
     pair.settle()
     key = ("latency", 1, 1)
     taken: list[float] = []
-    with (
-        closing(sqlite3.connect(pair.primary.place.database, timeout=20, isolation_level=None)) as writer,
-        closing(sqlite3.connect(pair.secondary.place.database, timeout=20, isolation_level=None)) as reader,
-    ):
+    with closing(pair.primary.connect()) as writer, closing(pair.secondary.connect()) as reader:
         writer.execute("PRAGMA synchronous = NORMAL")
         committed: dict[int, float] = {}
         seen = count = 0

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sync.demo.programs import Crew, Program
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.stage import Place, set_up
 from sync.ops.client import ControlClient
 
@@ -40,6 +41,13 @@ class Node:
     @property
     def pid(self) -> int:
         return self.program._child.pid
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection to its database, as an application has one."""
+        assert isinstance(self.place.database, SqliteDatabase)
+        connection = sqlite3.connect(self.place.database.path, timeout=20, isolation_level=None)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
 
     def status(self) -> dict[str, Any]:
         return ControlClient(self.place.state_dir).status()
@@ -70,7 +78,7 @@ class Pair:
 
     def write(self, rows: Rows, group: int) -> None:
         """Upsert on the primary, `group` rows a transaction, as an application would: through the triggers."""
-        with closing(_connect(self.primary.place.database)) as connection:
+        with closing(self.primary.connect()) as connection:
             for start in range(0, len(rows), group):
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(UPSERT, rows[start : start + group])
@@ -84,7 +92,7 @@ class Pair:
 
     def until_visible(self, row: tuple[Any, ...]) -> None:
         """Wait until the secondary shows this row."""
-        with closing(_connect(self.secondary.place.database)) as probe:
+        with closing(self.secondary.connect()) as probe:
             eventually(lambda: self.caught_up(probe, row), "the row on the secondary")
 
     def settle(self) -> None:
@@ -93,7 +101,7 @@ class Pair:
         def idle() -> bool:
             if self.primary.status()["apply"]["lag_transactions"]:
                 return False
-            with closing(_connect(self.primary.place.database)) as connection:
+            with closing(self.primary.connect()) as connection:
                 return not connection.execute("SELECT 1 FROM admin_sync_journal WHERE tbl <> 0 LIMIT 1").fetchone()
 
         eventually(idle, "both nodes idle", 0.1)
@@ -116,7 +124,8 @@ def running_pair() -> Iterator[Pair]:
     """Make both nodes on a small sample site, start them, and wait for the first copy."""
     with tempfile.TemporaryDirectory(prefix="admin-sync-bench-") as name, Crew() as crew:
         nodes = []
-        for place in reversed(set_up(Path(name), "small", seed=1)):
+        stage = set_up(Path(name), lambda side: SqliteDatabase(side / "site.db"), "small", seed=1)
+        for place in (stage.secondary, stage.primary):
             run = ["-m", "sync.cli", "run", "-c", str(place.config), "--log", "json"]
             nodes.append(Node(place, crew.start(place.name, run, place.log)))
         secondary, primary = nodes
@@ -163,15 +172,9 @@ def _copied(pair: Pair) -> bool:
         return False
     counts = []
     for node in (pair.primary, pair.secondary):
-        with closing(_connect(node.place.database)) as connection:
+        with closing(node.connect()) as connection:
             counts.append([connection.execute(f"SELECT count(*) FROM {t}").fetchone() for t in ("users", "rep_defs")])
     return counts[0] == counts[1]
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=20, isolation_level=None)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
 
 
 def _tasks(pid: int) -> list[str]:

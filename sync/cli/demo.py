@@ -28,14 +28,16 @@ def demo(
     *,
     seconds: Annotated[float, Parameter(validator=Number(gte=2, lte=3600), help="How long the traffic runs.")] = 20.0,
     rate: Annotated[float, Parameter(validator=Number(gte=1, lte=1000), help="Admin transactions a second.")] = 50.0,
+    postgres: Annotated[bool, Parameter(negative="", help="On two PostgreSQL servers instead of SQLite.")] = False,
     keep: Annotated[bool, Parameter(negative="", help="Keep the databases, configurations and logs.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Show two nodes on this machine, with call traffic beside the admin changes.
 
-    Makes two sample sites (SQLite, 27 admin and 16 call tables), pairs a node
-    for each, copies, lets administrators work while calls come in at ten times
-    the rate, kills the secondary halfway and brings it back, and verifies.
+    Makes two sample sites (27 admin and 16 call tables, in SQLite or on two
+    PostgreSQL servers that it starts), pairs a node for each, copies, lets
+    administrators work while calls come in at ten times the rate, kills the
+    secondary halfway and brings it back, and verifies.
     Exit code 0 only where both sides are equal and no call data crossed, else 1.
 
     --json prints one object, with among others:
@@ -52,11 +54,12 @@ def demo(
 
     Example: admin-sync demo --seconds 10 --rate 100
     """
+    from sync.demo.servers import room
     from sync.demo.show import show
     from sync.demo.view import view
 
-    with _terminable(), _workspace(keep=keep) as directory, view() as seen:
-        result = show(directory, seconds, rate, seen)
+    with _terminable(), _workspace(room() if postgres else None, keep=keep) as directory, view() as seen:
+        result = show(directory, seconds, rate, seen, postgres=postgres)
     if as_json:
         print(json.dumps(asdict(result)))
     else:
@@ -75,9 +78,9 @@ def _summary(result: Result) -> None:
 
 
 @contextmanager
-def _workspace(*, keep: bool) -> Iterator[Path]:
-    """A directory for everything that the demo makes; removed at the end, whatever the end."""
-    directory = Path(tempfile.mkdtemp(prefix="admin-sync-demo-"))
+def _workspace(room: Path | None, *, keep: bool) -> Iterator[Path]:
+    """A directory in `room` for everything that the demo makes; removed at the end, whatever the end."""
+    directory = Path(tempfile.mkdtemp(prefix="admin-sync-demo-", dir=room))
     try:
         yield directory
     finally:

@@ -6,16 +6,15 @@ lag ends at the same sight. What happened around the kill is set apart and count
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
+from sync.demo.database import Database
 from sync.demo.workload import PROBE_KEY
 
 LOOK_S: Final = 0.001
@@ -34,11 +33,11 @@ class Sight(NamedTuple):
 class Watcher:
     """A reader of the secondary: looks at the probe row all the time, on a thread of its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: Database) -> None:
         self.sights: Final[list[Sight]] = []
         """Grows while the thread runs; each number is higher than the one before."""
-        self.failure: sqlite3.Error | None = None
-        self._path = path
+        self.failure: Exception | None = None
+        self._database = database
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, name="watcher", daemon=True)
 
@@ -49,14 +48,13 @@ class Watcher:
 
     def _look(self) -> None:
         try:
-            with closing(sqlite3.connect(self._path)) as connection:
-                connection.execute("PRAGMA query_only = ON")
+            with closing(self._database.session(reading=True)) as session:
                 while not self._ended.wait(LOOK_S):
-                    found = connection.execute(_PROBE, PROBE_KEY).fetchone()
+                    found = session.rows(_PROBE, *PROBE_KEY)
                     seen_ns = time.time_ns()
-                    if found is not None:
-                        self._take(found[0], seen_ns)
-        except sqlite3.Error as error:
+                    if found:
+                        self._take(found[0][0], seen_ns)
+        except self._database.failure as error:
             self.failure = error
 
     def _take(self, action: str, seen_ns: int) -> None:

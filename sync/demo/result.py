@@ -46,7 +46,7 @@ class Result:
     verify_equal: bool
     """What `verify` said."""
     rows_different: int
-    """Rows of the replicated tables that stand on one side only, by plain SQL on both files."""
+    """Rows of the replicated tables that stand on one side only, by plain SQL on both databases."""
     equal: bool
     """Both of these: nothing differs."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,9 @@ from sync.demo.feed import Feed
 from sync.demo.lag import NS_PER_MS, Watcher
 from sync.demo.programs import Crew, Program
 from sync.demo.result import Result
-from sync.demo.stage import LOCAL_COLUMNS, REPLICATED, STAYING, Place, set_up
+from sync.demo.servers import Servers
+from sync.demo.sqlite import SqliteDatabase
+from sync.demo.stage import LOCAL_COLUMNS, REPLICATED, STAYING, Ground, Place, Stage, set_up
 from sync.demo.view import Figures, View
 from sync.errors import AdminSyncError
 from sync.ops.client import ControlClient
@@ -44,20 +46,31 @@ class Copy:
     seconds: float
 
 
-def show(directory: Path, seconds: float, rate_per_s: float, view: View) -> Result:
+def show(directory: Path, seconds: float, rate_per_s: float, view: View, *, postgres: bool = False) -> Result:
     """Run one demo below `directory`, which must be empty. Raises `AdminSyncError` where a program fails."""
-    with Crew() as crew:
-        view.phase("making two sites with 27 admin and 16 call tables, and a node for each")
-        east, west = set_up(directory, "medium", SEED)
-        return _Show(directory, east, west, crew, view).run(seconds, rate_per_s)
+    with (_servers if postgres else _files)(directory) as (kind, ground), Crew() as crew:
+        view.phase(f"making two sites ({kind}) with 27 admin and 16 call tables, and a node for each")
+        return _Show(directory, set_up(directory, ground, "medium", SEED), crew, view).run(seconds, rate_per_s)
+
+
+@contextmanager
+def _files(_directory: Path) -> Iterator[tuple[str, Ground]]:
+    yield "SQLite", lambda side: SqliteDatabase(side / "site.db")
+
+
+@contextmanager
+def _servers(directory: Path) -> Iterator[tuple[str, Ground]]:
+    with Servers(directory) as servers:
+        yield "PostgreSQL, a server for each", servers.database
 
 
 class _Show:
-    def __init__(self, directory: Path, east: Place, west: Place, crew: Crew, view: View) -> None:
-        self._directory, self._east, self._west, self._crew, self._view = directory, east, west, crew, view
-        self._secondary = self._start(west)
-        self._primary = self._start(east)
-        self._status = ControlClient(east.state_dir).status
+    def __init__(self, directory: Path, stage: Stage, crew: Crew, view: View) -> None:
+        self._directory, self._crew, self._view = directory, crew, view
+        self._east, self._west, self._before = stage.primary, stage.secondary, stage.before
+        self._secondary = self._start(self._west)
+        self._primary = self._start(self._east)
+        self._status = ControlClient(self._east.state_dir).status
         self._figures = Figures()
 
     def run(self, seconds: float, rate_per_s: float) -> Result:
@@ -71,7 +84,7 @@ class _Show:
         self._stop()
         self._say("comparing both databases with plain SQL")
         differences = different_rows(self._east.database, self._west.database, REPLICATED, LOCAL_COLUMNS)
-        crossed = different_rows(self._west.database, self._west.before, STAYING)
+        crossed = different_rows(self._west.database, self._before, STAYING)
         written_ns = [step.written_ns for step in feed.steps]
         caught_up_ns = lag.caught_up_ns(watcher.sights, killed_ns, restarted_ns, len(feed.steps))
         # Without a sight after the restart everything since the kill stands apart.
@@ -148,7 +161,7 @@ class _Show:
 
     def _traffic(self, watcher: Watcher, seconds: float, rate_per_s: float) -> tuple[Feed, int, int]:
         """Everything between the first change and the last; gives the steps, and when west died and rose."""
-        line = ["-m", "sync.demo.traffic", str(self._east.database), str(SEED), str(seconds), str(rate_per_s)]
+        line = ["-m", "sync.demo.traffic", self._east.database.url, str(SEED), str(seconds), str(rate_per_s)]
         writer = self._crew.start("the writer", line, self._directory / "traffic.log", piped=True)
         feed = Feed(writer)
         self._say("administrators at work, calls beside them")

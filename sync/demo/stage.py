@@ -6,8 +6,8 @@ walks. The secondary has call data of its own, and a copy of it is kept: what cr
 
 from __future__ import annotations
 
-import shutil
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from sync.core.profiles import CMS
+from sync.demo.database import Database
 from sync.demo.programs import command
 from sync.demo.site import create
 from sync.demo.tables import ADMIN_TABLES, CALL_TABLES, TRAP_TABLES, Size
@@ -24,6 +25,9 @@ REPLICATED: Final = tuple(table for table in ADMIN_TABLES if table in CMS.allow)
 STAYING: Final = tuple(table for table in (*ADMIN_TABLES, *CALL_TABLES, *TRAP_TABLES) if table not in CMS.allow)
 LOCAL_COLUMNS: Final = CMS.local_columns
 
+Ground = Callable[[Path], Database]
+"""Gives a side's database, still to be made, for its directory. Called once for each side, from a thread of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -32,15 +36,7 @@ class Place:
     name: str
     role: str
     directory: Path
-
-    @property
-    def database(self) -> Path:
-        return self.directory / "site.db"
-
-    @property
-    def before(self) -> Path:
-        """The database as it was before the product came. On the secondary only."""
-        return self.directory / "before.db"
+    database: Database
 
     @property
     def config(self) -> Path:
@@ -55,34 +51,48 @@ class Place:
         return self.directory / "node.log"
 
 
-def set_up(directory: Path, size: Size, seed: int) -> tuple[Place, Place]:
-    """Make both sides below `directory`, paired and installed; gives primary and secondary."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Both sides, ready to be started."""
+
+    primary: Place
+    secondary: Place
+    before: Database
+    """The secondary's database as it was before the product came."""
+
+
+def set_up(directory: Path, ground: Ground, size: Size, seed: int) -> Stage:
+    """Make both sides below `directory`, paired and installed."""
     address = f"127.0.0.1:{_free_port()}"
-    primary = Place("east", "primary", directory / "east")
-    secondary = Place("west", "secondary", directory / "west")
 
-    def east() -> None:
-        primary.directory.mkdir()
-        create(primary.database, size, seed=seed)
-        _identify(primary, "--peer", address)
+    def side(name: str, role: str) -> Place:
+        (directory / name).mkdir()
+        return Place(name, role, directory / name, ground(directory / name))
 
-    def west() -> None:
-        secondary.directory.mkdir()
-        create(secondary.database, size, seed=seed + 1, tables=STAYING)
-        shutil.copyfile(secondary.database, secondary.before)
-        _identify(secondary, "--listen", address)
+    def east() -> Place:
+        place = side("east", "primary")
+        create(place.database, size, seed=seed)
+        _identify(place, "--peer", address)
+        return place
+
+    def west() -> tuple[Place, Database]:
+        place = side("west", "secondary")
+        create(place.database, size, seed=seed + 1, tables=STAYING)
+        before = place.database.copy()
+        _identify(place, "--listen", address)
+        return place, before
 
     with ThreadPoolExecutor(2) as both:
-        for made in [both.submit(east), both.submit(west)]:
-            made.result()
-        for made in [both.submit(_trust, primary, secondary), both.submit(_trust, secondary, primary)]:
-            made.result()
-    return primary, secondary
+        made_east, made_west = both.submit(east), both.submit(west)
+        primary, (secondary, before) = made_east.result(), made_west.result()
+        for trusted in [both.submit(_trust, primary, secondary), both.submit(_trust, secondary, primary)]:
+            trusted.result()
+    return Stage(primary, secondary, before)
 
 
 def _identify(place: Place, *address: str) -> None:
-    url = f"sqlite:///{place.database}"
-    command("init", str(place.directory), "--name", place.name, "--role", place.role, "--database", url, *address)
+    named = ("--name", place.name, "--role", place.role, "--database", place.database.url)
+    command("init", str(place.directory), *named, *address)
 
 
 def _trust(place: Place, peer: Place) -> None:

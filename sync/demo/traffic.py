@@ -1,4 +1,4 @@
-"""The traffic as a program of its own, at a steady pace: python -m sync.demo.traffic DATABASE SEED SECONDS RATE.
+"""The traffic as a program of its own, at a steady pace: python -m sync.demo.traffic URL SEED SECONDS RATE.
 
 It is a process, so that neither the nodes nor whoever measures them share an interpreter with it. The rule it keeps:
 one line for each administration step, printed after its commit, with the very time that its probe row carries.
@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 
+from sync.demo.database import database
 from sync.demo.workload import CALL_ROWS_PER_ADMIN_STEP, Writer
 
 CALL_ROWS_MAX: Final = 250
@@ -76,9 +76,9 @@ class _Recorded:
 
 
 def main() -> None:
-    path, seed, seconds, rate_per_s = sys.argv[1:]
+    url, seed, seconds, rate_per_s = sys.argv[1:]
     clock = _Recorded()
-    with Writer(Path(path), int(seed), float(rate_per_s), now_ns=clock) as writer:
+    with Writer(database(url), int(seed), float(rate_per_s), now_ns=clock) as writer:
         for step in paced(writer, lambda: clock.last_ns, float(seconds), time.monotonic, time.sleep):
             sys.stdout.write(json.dumps(asdict(step)) + "\n")
             sys.stdout.flush()

@@ -7,19 +7,16 @@ probe row, so whoever reads that row on the other side knows how old it is.
 """
 
 import re
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
 from sync.demo import admin_rows, call_rows, names
+from sync.demo.database import Database
 
 CALL_ROWS_PER_ADMIN_STEP: Final = 10
-BUSY_TIMEOUT_MS: Final = 10_000
 KEPT_USERS_MIN: Final = 10
 """Deleting stops here, so that a long run does not end on an empty site."""
 
@@ -33,6 +30,10 @@ PROBE_KEY: Final = ("__probe", "probe", 0)
 _PROBE: Final = """
     INSERT INTO shortcuts (user_id, sc_name, seq, action) VALUES (?, ?, ?, ?)
     ON CONFLICT (user_id, sc_name, seq) DO UPDATE SET action = excluded.action
+"""
+_ARCHIVER: Final = """
+    INSERT INTO arch_stat (acd, arch_type, last_time, status) VALUES (?, ?, ?, ?)
+    ON CONFLICT (acd, arch_type) DO UPDATE SET last_time = excluded.last_time, status = excluded.status
 """
 _PERMISSION_TABLES: Final = (
     "user_feat",
@@ -49,15 +50,18 @@ _OWNED_TABLES: Final = (*_PERMISSION_TABLES, "timetables", "tt_tasks", "shortcut
 class Writer:
     """One connection that changes a site. Belongs to the thread that made it."""
 
-    def __init__(self, path: Path, seed: int, rate_per_s: float, *, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, database: Database, seed: int, rate_per_s: float, *, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self.interval_s: Final = 1 / rate_per_s
         """The pause that the caller owes between two administration steps."""
         self.steps = 0
         self.calls = 0
         self._now_ns = now_ns
         self._rng = Random(seed)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        self._session = database.session()
+        self._run, self._insert = self._session.run, self._session.insert
+        self._at = f"{self._session.row} = ?"
         self._number = self._highest_number()
         kinds = self._kinds()
         self._kinds_drawn = [kind for kind, (_, weight) in kinds.items() for _ in range(weight)]
@@ -72,7 +76,7 @@ class Writer:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
+        self._session.close()
 
     def admin_step(self) -> tuple[str, int]:
         """One administrator's transaction: what was done, and how many rows changed, the probe among them."""
@@ -80,19 +84,19 @@ class Writer:
 
     def admin_step_of(self, kind: str) -> tuple[str, int]:
         self.steps += 1
-        with self._transaction():
+        with self._session.transaction():
             rows = self._step_of[kind]()
             rows += self._write_probe(self.steps, self._now_ns())
         return kind, rows
 
     def call_step(self, n: int) -> int:
         """So many rows of call data in one transaction; returns how many were written."""
-        with self._transaction():
-            return sum(self._call_row() for _ in range(n))
+        with self._session.transaction():
+            return self._call_rows(n)
 
     def probe(self, n: int, now_ns: int) -> None:
         """Write the probe alone, in a transaction of its own."""
-        with self._transaction():
+        with self._session.transaction():
             self._write_probe(n, now_ns)
 
     @property
@@ -117,21 +121,22 @@ class Writer:
     # Administration ---------------------------------------------------------------------------------------------
 
     def _rename(self) -> int:
-        rowid, kind = self._pick("synonyms", "item_type")
-        name = names.item(self._rng, kind, self._next())
-        return self._run("UPDATE synonyms SET item_name = ? WHERE rowid = ?", name, rowid)
+        row, kind = self._pick("synonyms", "item_type")
+        name = names.item(self._rng, kind.rstrip(" "), self._next())
+        return self._run(f"UPDATE synonyms SET item_name = ? WHERE {self._at}", name, row)
 
     def _swap_names(self) -> int:
         """Two agents trade a unique name by way of a third: no order of the two updates alone would do."""
-        rowid, acd, one = self._pick("synonyms", "acd_no, item_name", "item_type = 'agname'")
-        other_id, other = self._pick("synonyms", "item_name", f"item_type = 'agname' AND acd_no = {int(acd)}")
-        if rowid == other_id:
+        _, acd, login, one = self._pick("synonyms", "acd_no, value, item_name", "item_type = 'agname'")
+        of_acd = f"item_type = 'agname' AND acd_no = {int(acd)}"
+        _, other_login, other = self._pick("synonyms", "value, item_name", of_acd)
+        if login == other_login:
             return self._rename()
-        rename = "UPDATE synonyms SET item_name = ? WHERE rowid = ?"
+        rename = f"UPDATE synonyms SET item_name = ? WHERE {of_acd} AND value = ?"
         return (
-            self._run(rename, f"swapped away {self._next()}", rowid)
-            + self._run(rename, one, other_id)
-            + self._run(rename, other, rowid)
+            self._run(rename, f"swapped away {self._next()}", login)
+            + self._run(rename, one, other_login)
+            + self._run(rename, other, login)
         )
 
     def _new_agent(self) -> int:
@@ -152,10 +157,10 @@ class Writer:
     def _new_skill(self) -> int:
         """A skill, its thresholds, and a permission on it for every user: the widest change that a site knows."""
         (_, acd) = self._pick("acds", "acd")
-        newest = "SELECT max(split) FROM (SELECT split FROM user_split UNION ALL SELECT split FROM ex_split)"
-        split = (self._connection.execute(newest).fetchone()[0] or 0) + 1
+        newest = "SELECT max(split) FROM (SELECT split FROM user_split UNION ALL SELECT split FROM ex_split) AS known"
+        split = (self._session.rows(newest)[0][0] or 0) + 1
         name = names.item(self._rng, "split", self._next())
-        users = [(user, acd, split, "y", "n", "n") for (user,) in self._connection.execute("SELECT user_id FROM users")]
+        users = [(user, acd, split, "y", "n", "n") for (user,) in self._session.rows("SELECT user_id FROM users")]
         return (
             self._insert("synonyms", (acd, "split", name, f"s{split}", None, 0))
             + self._insert("ex_split", *((acd, split, kind, "y", 30 * kind, 5) for kind in range(1, 6)))
@@ -163,42 +168,42 @@ class Writer:
         )
 
     def _delete_agent(self) -> int:
-        rowid, acd, login = self._pick("synonyms", "acd_no, value", "item_type = 'agname'")
+        row, acd, login = self._pick("synonyms", "acd_no, value", "item_type = 'agname'")
         return self._run("DELETE FROM agroups WHERE acd_no = ? AND value = ?", acd, login) + self._run(
-            "DELETE FROM synonyms WHERE rowid = ?", rowid
+            f"DELETE FROM synonyms WHERE {self._at}", row
         )
 
     def _delete_user(self) -> int:
-        if self._connection.execute("SELECT count(*) FROM users").fetchone()[0] <= KEPT_USERS_MIN:
+        if self._session.rows("SELECT count(*) FROM users")[0][0] <= KEPT_USERS_MIN:
             return self._new_agent()
-        rowid, user = self._pick("users", "user_id")
+        row, user = self._pick("users", "user_id")
         owned = sum(self._run(f"DELETE FROM {table} WHERE user_id = ?", user) for table in _OWNED_TABLES)
-        return owned + self._run("DELETE FROM users WHERE rowid = ?", rowid)
+        return owned + self._run(f"DELETE FROM users WHERE {self._at}", row)
 
     def _threshold(self) -> int:
         table = self._rng.choice(("ex_agent", "ex_split", "ex_tkgrp", "ex_vdn", "ex_vector"))
-        (rowid,) = self._pick(table)
+        (row,) = self._pick(table)
         limit = self._rng.randint(1, admin_rows.THRESHOLD_MAX)
         active = self._rng.choice(("y", None))
-        return self._run(f"UPDATE {table} SET threshold = ?, active = ? WHERE rowid = ?", limit, active, rowid)
+        return self._run(f"UPDATE {table} SET threshold = ?, active = ? WHERE {self._at}", limit, active, row)
 
     def _report_text(self) -> int:
-        (rowid,) = self._pick("rep_defs")
+        (row,) = self._pick("rep_defs")
         body = names.report_body(self._rng, self._next())
-        return self._run("UPDATE rep_defs SET body = ?, chg_date = '2026-02-02' WHERE rowid = ?", body, rowid)
+        return self._run(f"UPDATE rep_defs SET body = ?, chg_date = '2026-02-02' WHERE {self._at}", body, row)
 
     def _timetable_local(self) -> int:
         """Columns that are each server's own: this must not cross."""
-        (rowid,) = self._pick("timetables")
+        (row,) = self._pick("timetables")
         due = f"2026-03-{self._rng.randint(1, 28):02d} 02:{self._rng.randint(0, 59):02d}"
-        sql = "UPDATE timetables SET run_on = ?, active = ?, next_run = ? WHERE rowid = ?"
-        return self._run(sql, self._rng.choice("ta"), self._rng.choice("yn"), due, rowid)
+        sql = f"UPDATE timetables SET run_on = ?, active = ?, next_run = ? WHERE {self._at}"
+        return self._run(sql, self._rng.choice("ta"), self._rng.choice("yn"), due, row)
 
     def _new_key(self) -> int:
         """An agent gets another login: the primary key itself changes, here and in the groups."""
-        rowid, acd, login = self._pick("synonyms", "acd_no, value", "item_type = 'agname'")
+        row, acd, login = self._pick("synonyms", "acd_no, value", "item_type = 'agname'")
         number = str(self._next())
-        return self._run("UPDATE synonyms SET value = ? WHERE rowid = ?", number, rowid) + self._run(
+        return self._run(f"UPDATE synonyms SET value = ? WHERE {self._at}", number, row) + self._run(
             "UPDATE agroups SET value = ? WHERE acd_no = ? AND value = ?", number, acd, login
         )
 
@@ -207,51 +212,29 @@ class Writer:
 
     # Call data --------------------------------------------------------------------------------------------------
 
-    def _call_row(self) -> int:
-        self.calls += 1
-        table = self._rng.choice(CALL_TABLES)
-        row = call_rows.MAKERS[table](self._rng, self.calls)
-        if table == "arch_stat":  # one row for each archiver, written over and over
-            marks = "INSERT INTO arch_stat VALUES (?, ?, ?, ?) ON CONFLICT (acd, arch_type) DO UPDATE"
-            return self._run(f"{marks} SET last_time = excluded.last_time, status = excluded.status", *row)
-        return self._insert(table, row)
+    def _call_rows(self, n: int) -> int:
+        rows: dict[str, list[call_rows.Row]] = {}
+        for _ in range(n):
+            self.calls += 1
+            table = self._rng.choice(CALL_TABLES)
+            rows.setdefault(table, []).append(call_rows.MAKERS[table](self._rng, self.calls))
+        # One row for each archiver, written over and over.
+        written = sum(self._run(_ARCHIVER, *row) for row in rows.pop("arch_stat", ()))
+        return written + sum(self._insert(table, *made) for table, made in rows.items())
 
     # SQL --------------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # Immediate: a writer that upgrades from reading can be refused at once, whatever its busy timeout.
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
-    def _run(self, sql: str, *values: object) -> int:
-        # rowcount leaves out what triggers did: a journal beside the tables must not count as work.
-        return self._connection.execute(sql, values).rowcount
-
-    def _insert(self, table: str, *rows: admin_rows.Row) -> int:
-        if not rows:
-            return 0
-        marks = ", ".join("?" * len(rows[0]))
-        return self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows).rowcount
-
     def _pick(self, table: str, columns: str = "", where: str = "TRUE") -> tuple[Any, ...]:
-        """Some row: its rowid and the columns asked for. Cheap on a large table, and fair enough."""
-        span = self._connection.execute(f"SELECT min(rowid), max(rowid) FROM {table}").fetchone()
-        if span[0] is None:
+        """Some row: where it lies, and the columns asked for. Cheap on a large table, and fair enough."""
+        place = self._session.row
+        start = self._session.somewhere(table, self._rng)
+        if start is None:
             raise LookupError(f"could not choose a row: {table} is empty")
-        select = f"SELECT rowid{', ' * bool(columns)}{columns} FROM {table} WHERE {where}"
-        start = self._rng.randint(*span)
+        select = f"SELECT {place}{', ' * bool(columns)}{columns} FROM {table} WHERE {where}"
         for side in (">=", "<"):
-            found: tuple[Any, ...] | None = self._connection.execute(
-                f"{select} AND rowid {side} ? ORDER BY rowid LIMIT 1", (start,)
-            ).fetchone()
-            if found is not None:
-                return found
+            found = self._session.rows(f"{select} AND {place} {side} ? ORDER BY {place} LIMIT 1", start)
+            if found:
+                return found[0]
         raise LookupError(f"could not choose a row: none in {table} has {where}")
 
     def _highest_number(self) -> int:
@@ -259,8 +242,8 @@ class Writer:
         texts = (
             "SELECT item_name FROM synonyms UNION ALL SELECT value FROM synonyms UNION ALL SELECT user_id FROM users"
         )
-        found = (re.search(r"[0-9]+$", text) for (text,) in self._connection.execute(texts))
-        return max((int(match[0]) for match in found if match), default=0)
+        found = (re.search(r"([0-9]+) *$", text) for (text,) in self._session.rows(texts))
+        return max((int(match[1]) for match in found if match), default=0)
 
     def _next(self) -> int:
         self._number += 1

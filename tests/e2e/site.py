@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.sqlite.schema import GUARD
 from sync.core.profiles import CMS
 from sync.demo import site
+from sync.demo.sqlite import SqliteDatabase
 from tests.e2e.harness import select
 
 ROW_RULE = '\n[tables.rows]\nsynonyms = "acd_no IN (1, 2)"\n'
@@ -18,8 +19,8 @@ LOCAL = {"users": ("printer",), "timetables": ("run_on", "active", "next_run")}
 def databases(place: Path) -> tuple[Path, Path]:
     """A primary with rows, a secondary without."""
     east, west = place / "east.db", place / "west.db"
-    site.create(east, "small", seed=4)
-    site.create(west, "small", seed=4, with_rows=False)
+    site.create(SqliteDatabase(east), "small", seed=4)
+    site.create(SqliteDatabase(west), "small", seed=4, with_rows=False)
     return east, west
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -10,24 +9,27 @@ import pytest
 
 from sync.demo.compare import different_rows
 from sync.demo.site import create
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.stage import LOCAL_COLUMNS, REPLICATED, STAYING
 from sync.demo.tables import ADMIN_TABLES, CALL_TABLES, TRAP_TABLES
 
+Pair = tuple[SqliteDatabase, SqliteDatabase]
+
 
 @pytest.fixture
-def pair(tmp_path: Path) -> tuple[Path, Path]:
-    one, other = tmp_path / "one.db", tmp_path / "other.db"
-    for path in (one, other):
-        create(path, "small", seed=1)
+def pair(tmp_path: Path) -> Pair:
+    one, other = SqliteDatabase(tmp_path / "one.db"), SqliteDatabase(tmp_path / "other.db")
+    for made in (one, other):
+        create(made, "small", seed=1)
     return one, other
 
 
-def run(path: Path, sql: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        assert connection.execute(sql).rowcount > 0
+def run(database: SqliteDatabase, sql: str) -> None:
+    with closing(database.session()) as session:
+        assert session.run(sql) > 0
 
 
-def test_equal_sites_differ_nowhere(pair: tuple[Path, Path]) -> None:
+def test_equal_sites_differ_nowhere(pair: Pair) -> None:
     assert different_rows(*pair, (*REPLICATED, *STAYING)) == {}
 
 
@@ -43,9 +45,7 @@ def test_equal_sites_differ_nowhere(pair: tuple[Path, Path]) -> None:
     ids=["changed", "null is not 0", "missing", "stands there twice", "nothing but null"],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_finds_what_differs_on_either_side(
-    pair: tuple[Path, Path], sql: str, expected: dict[str, int], turned: bool
-) -> None:
+def test_finds_what_differs_on_either_side(pair: Pair, sql: str, expected: dict[str, int], turned: bool) -> None:
     run(pair[turned], sql)
     found = different_rows(*pair, (*REPLICATED, *STAYING))
     assert set(found) == set(expected)
@@ -54,14 +54,14 @@ def test_finds_what_differs_on_either_side(
         assert found == expected
 
 
-def test_local_columns_are_each_servers_own(pair: tuple[Path, Path]) -> None:
+def test_local_columns_are_each_servers_own(pair: Pair) -> None:
     run(pair[1], "UPDATE users SET printer = 'elsewhere'")
     run(pair[1], "UPDATE timetables SET run_on = 'x', active = 'n', next_run = NULL")
     assert different_rows(*pair, REPLICATED, LOCAL_COLUMNS) == {}
     assert set(different_rows(*pair, REPLICATED)) == {"users", "timetables"}
 
 
-def test_every_table_is_either_replicated_or_stays(pair: tuple[Path, Path]) -> None:
+def test_every_table_is_either_replicated_or_stays(pair: Pair) -> None:
     assert sorted((*REPLICATED, *STAYING)) == sorted((*ADMIN_TABLES, *CALL_TABLES, *TRAP_TABLES))
     assert {*CALL_TABLES, *TRAP_TABLES} <= set(STAYING)
     assert len(REPLICATED) == 22

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sync.demo.lag import Sight, Watcher, caught_up_ns, lags, oldest_unseen_ns
 from sync.demo.site import create
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.workload import Writer
 
 MS = 1_000_000
@@ -87,8 +88,8 @@ def until(reached: object, limit_s: float = 10.0) -> None:
 
 def test_the_watcher_sees_steps_in_order_with_their_times(tmp_path: Path) -> None:
     path = tmp_path / "site.db"
-    create(path, "small", seed=1)
-    with Writer(path, seed=1, rate_per_s=10) as writer, Watcher(path) as watcher:
+    create(SqliteDatabase(path), "small", seed=1)
+    with Writer(SqliteDatabase(path), seed=1, rate_per_s=10) as writer, Watcher(SqliteDatabase(path)) as watcher:
         for number in (1, 2, 5):
             writer.probe(number, 100 * number)
             until(lambda number=number: watcher.number == number)
@@ -100,6 +101,6 @@ def test_a_watcher_that_can_not_read_says_so(tmp_path: Path) -> None:
     path = tmp_path / "site.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE empty (n)")
-    with Watcher(path) as watcher:
+    with Watcher(SqliteDatabase(path)) as watcher:
         until(lambda: watcher.failure is not None)
     assert watcher.number == 0

@@ -9,6 +9,7 @@ import pytest
 
 from sync.demo import admin_rows, call_rows
 from sync.demo.site import create
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.tables import ADMIN_TABLES, CALL_TABLES, SIZES, TRAP_TABLES, Size, rows_of
 
 
@@ -24,7 +25,7 @@ def counted(path: Path) -> dict[str, int]:
 
 
 def test_the_groups_are_all_tables_and_share_none(tmp_path: Path) -> None:
-    create(tmp_path / "site.db", "small", seed=1, with_rows=False)
+    create(SqliteDatabase(tmp_path / "site.db"), "small", seed=1, with_rows=False)
     groups = (*ADMIN_TABLES, *CALL_TABLES, *TRAP_TABLES)
     assert len(ADMIN_TABLES) == 27
     assert len(CALL_TABLES) == 16
@@ -34,7 +35,7 @@ def test_the_groups_are_all_tables_and_share_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", ["small", "medium"])
 def test_holds_the_rows_it_reports(tmp_path: Path, size: Size) -> None:
-    reported = create(tmp_path / "site.db", size, seed=1)
+    reported = create(SqliteDatabase(tmp_path / "site.db"), size, seed=1)
     assert reported == counted(tmp_path / "site.db")
     assert reported == rows_of(size)
 
@@ -52,26 +53,26 @@ def test_sizes_grow_in_every_table() -> None:
 
 def test_the_seed_decides_all_rows(tmp_path: Path) -> None:
     for name, seed in (("one", 7), ("again", 7), ("other", 8)):
-        create(tmp_path / name, "small", seed=seed)
+        create(SqliteDatabase(tmp_path / name), "small", seed=seed)
     one = list(dump(tmp_path / "one"))
     assert one == list(dump(tmp_path / "again"))
     assert one != list(dump(tmp_path / "other"))
 
 
 def test_without_rows_only_the_schema_is_made(tmp_path: Path) -> None:
-    reported = create(tmp_path / "site.db", "small", seed=1, with_rows=False)
+    reported = create(SqliteDatabase(tmp_path / "site.db"), "small", seed=1, with_rows=False)
     assert set(reported.values()) == {0}
     assert set(counted(tmp_path / "site.db").values()) == {0}
 
 
 def test_readers_do_not_block_writers(tmp_path: Path) -> None:
-    create(tmp_path / "site.db", "small", seed=1, with_rows=False)
+    create(SqliteDatabase(tmp_path / "site.db"), "small", seed=1, with_rows=False)
     with closing(sqlite3.connect(tmp_path / "site.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_views_show_call_data_under_innocent_names(tmp_path: Path) -> None:
-    create(tmp_path / "site.db", "small", seed=1)
+    create(SqliteDatabase(tmp_path / "site.db"), "small", seed=1)
     with closing(sqlite3.connect(tmp_path / "site.db")) as connection:
         for view in ("names", "v_names"):
             assert connection.execute(f"SELECT count(*) FROM {view}").fetchone()[0] > 0
@@ -80,5 +81,5 @@ def test_views_show_call_data_under_innocent_names(tmp_path: Path) -> None:
 def test_refuses_to_write_over_a_file(tmp_path: Path) -> None:
     (tmp_path / "site.db").write_text("mine")
     with pytest.raises(FileExistsError, match=r"site\.db exists already"):
-        create(tmp_path / "site.db", "small", seed=1)
+        create(SqliteDatabase(tmp_path / "site.db"), "small", seed=1)
     assert (tmp_path / "site.db").read_text() == "mine"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sync.demo.site import create
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.traffic import CALL_ROWS_MAX, Step, paced
 from sync.demo.workload import Writer
 
@@ -34,13 +35,13 @@ class Time:
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     path = tmp_path / "site.db"
-    create(path, "small", seed=1)
+    create(SqliteDatabase(path), "small", seed=1)
     return path
 
 
 def steps_of(site: Path, seconds: float, rate_per_s: float, look_s: float = 0.0001) -> list[Step]:
     clock = Time(look_s)
-    with Writer(site, seed=1, rate_per_s=rate_per_s, now_ns=lambda: int(clock.now_s)) as writer:
+    with Writer(SqliteDatabase(site), seed=1, rate_per_s=rate_per_s, now_ns=lambda: int(clock.now_s)) as writer:
         return list(paced(writer, lambda: int(clock.now_s), seconds, clock.now, clock.sleep))
 
 
@@ -66,12 +67,12 @@ def test_a_slow_machine_still_writes_call_data_between_the_steps(site: Path) -> 
 
 
 def test_as_a_program_it_says_what_it_wrote(site: Path) -> None:
-    line = [sys.executable, "-m", "sync.demo.traffic", str(site), "1", "0.5", "20"]
+    line = [sys.executable, "-m", "sync.demo.traffic", SqliteDatabase(site).url, "1", "0.5", "20"]
     said = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout
     *steps, end = [Step(**json.loads(line)) for line in said.splitlines()]
     assert steps
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     assert end.number == 0
-    with Writer(site, seed=2, rate_per_s=1) as writer:
-        action = writer._connection.execute("SELECT action FROM shortcuts WHERE user_id = '__probe'").fetchone()[0]
+    with Writer(SqliteDatabase(site), seed=2, rate_per_s=1) as writer:
+        [(action,)] = writer._session.rows("SELECT action FROM shortcuts WHERE user_id = '__probe'")
     assert action == f"{steps[-1].number}:{steps[-1].written_ns}"

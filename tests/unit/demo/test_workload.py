@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sync.demo.site import create
+from sync.demo.sqlite import SqliteDatabase
 from sync.demo.tables import ADMIN_TABLES, CALL_TABLES, TRAP_TABLES
 from sync.demo.workload import CALL_TABLES as BUSY_TABLES
 from sync.demo.workload import KEPT_USERS_MIN, PROBE_KEY, Writer
@@ -22,13 +23,13 @@ Content = dict[str, list[tuple[object, ...]]]
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     path = tmp_path / "site.db"
-    create(path, "small", seed=3)
+    create(SqliteDatabase(path), "small", seed=3)
     return path
 
 
 @pytest.fixture
 def writer(site: Path) -> Iterator[Writer]:
-    with Writer(site, seed=5, rate_per_s=20, now_ns=ticks()) as writer:
+    with Writer(SqliteDatabase(site), seed=5, rate_per_s=20, now_ns=ticks()) as writer:
         yield writer
 
 
@@ -76,8 +77,8 @@ def test_every_kind_of_step_is_drawn_and_changes_rows(writer: Writer) -> None:
 def test_the_seed_decides_the_traffic(tmp_path: Path) -> None:
     contents, steps = [], []
     for name in ("one", "again"):
-        create(tmp_path / name, "small", seed=3)
-        with Writer(tmp_path / name, seed=5, rate_per_s=20, now_ns=ticks()) as writer:
+        create(SqliteDatabase(tmp_path / name), "small", seed=3)
+        with Writer(SqliteDatabase(tmp_path / name), seed=5, rate_per_s=20, now_ns=ticks()) as writer:
             steps.append([(writer.admin_step(), writer.call_step(10)) for _ in range(60)])
         contents.append(content(tmp_path / name))
     assert steps[0] == steps[1]
@@ -86,7 +87,7 @@ def test_the_seed_decides_the_traffic(tmp_path: Path) -> None:
 
 def test_a_second_writer_with_the_same_seed_meets_no_old_name(site: Path) -> None:
     for _ in range(2):
-        with Writer(site, seed=5, rate_per_s=20) as writer:
+        with Writer(SqliteDatabase(site), seed=5, rate_per_s=20) as writer:
             for _ in range(100):
                 writer.admin_step()
 
