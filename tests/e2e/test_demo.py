@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -29,11 +32,24 @@ CONTRACT = {
 }
 
 
+KINDS = [(), pytest.param(("--postgres",), marks=pytest.mark.postgres)]
+
+
+@pytest.fixture
+def room() -> Iterator[Path]:
+    """A place for the demo's files where a server's user gets to, under a name that is short enough for a socket."""
+    made = Path(tempfile.mkdtemp(prefix="demo-", dir="/tmp"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_the_demo_ends_with_two_equal_sides_and_no_call_data_across() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_demo_ends_with_two_equal_sides_and_no_call_data_across(kind: tuple[str, ...]) -> None:
     """Nothing lost through the kill (1), nothing applied twice (4), no call data across (5), figures measured (10)."""
-    done = subprocess.run([*DEMO, "4"], capture_output=True, text=True, check=False, timeout=150)
+    done = subprocess.run([*DEMO, "4", *kind], capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert set(result) >= CONTRACT
@@ -55,11 +71,11 @@ def test_the_demo_ends_with_two_equal_sides_and_no_call_data_across() -> None:
 
 
 @contextmanager
-def running(directory: Path, until: str, seconds: str = "60") -> Iterator[subprocess.Popen[str]]:
+def running(directory: Path, until: str, seconds: str = "60", *kind: str) -> Iterator[subprocess.Popen[str]]:
     """Start a demo whose files are below `directory`, and wait until it says so."""
     environment = os.environ | {"TMPDIR": str(directory)}
     with subprocess.Popen(
-        [*DEMO, seconds], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*DEMO, seconds, *kind], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as demo:
         try:
             assert demo.stderr is not None
@@ -89,14 +105,36 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_demo_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    with running(tmp_path, "starting both nodes") as demo:
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGINT, ()),
+        (signal.SIGTERM, ()),
+        (signal.SIGHUP, ()),
+        pytest.param(signal.SIGINT, ("--postgres",), marks=pytest.mark.postgres),
+    ],
+)
+def test_an_interrupted_demo_leaves_nothing_behind(room: Path, number: signal.Signals, kind: tuple[str, ...]) -> None:
+    with running(room, "starting both nodes", "60", *kind) as demo:
         demo.send_signal(number)
         out, err = demo.communicate(timeout=60)
     assert (demo.returncode, out) == (130, ""), err
-    assert not list(tmp_path.iterdir())
-    assert not programs_of(tmp_path)
+    assert not list(room.iterdir())
+    assert not programs_of(room)
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_demo_that_is_killed_takes_its_programs_along(room: Path, kind: tuple[str, ...]) -> None:
+    with running(room, "copying the admin tables", "60", *kind) as demo:
+        assert len(programs_of(room)) >= 2
+        demo.kill()
+        demo.wait()
+        until_s = time.monotonic() + 30
+        while left := programs_of(room):
+            assert time.monotonic() < until_s, left
+            time.sleep(0.02)
 
 
 @linux
