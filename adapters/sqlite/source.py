@@ -11,13 +11,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
+from adapters.parts import Limits, Parts
 from adapters.sqlite import ranges
 from adapters.sqlite.catalog import Table
 from adapters.sqlite.confirm import Confirmations
 from adapters.sqlite.connection import connect, demand_same_file, file_behind, refusals, transaction, undo
-from adapters.sqlite.cut import Limits, Parts, Plan, plan
+from adapters.sqlite.cut import Plan, plan, stream
 from adapters.sqlite.install import REINSTALL as INSTALL
 from adapters.sqlite.install import subjects, suffices
 from adapters.sqlite.journal import MARK
@@ -214,13 +214,13 @@ class SqliteSource:
         if bound <= self._read:
             return
         parts = Parts(Position(bound), self._wall_us(), self._limits)
-        yield from parts.stream(connection, self._plans, self._read)
+        yield from stream(connection, self._plans, self._read, bound, parts)
         if parts.empty and chunk is None:
             self._read = bound
             return
         chunks = () if chunk is None else (self._chunk(connection, chunk),)
         self._read = bound
-        yield replace(parts.part(), chunks=chunks, last=True)
+        yield parts.rest(chunks)
 
     def _begin(self, connection: sqlite3.Connection) -> int:
         """Take the snapshot of a cut; gives the journal's last number in it."""

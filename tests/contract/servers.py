@@ -15,10 +15,10 @@ import psycopg
 from psycopg import sql
 
 from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarget
+from adapters.parts import Limits
 from adapters.postgres.site import PostgresSite
 from adapters.postgres.source import PostgresSource
 from adapters.postgres.target import PostgresTarget
-from adapters.sqlite.cut import Limits
 from adapters.sqlite.site import SqliteSite
 from adapters.sqlite.source import SqliteSource
 from adapters.sqlite.target import SqliteTarget

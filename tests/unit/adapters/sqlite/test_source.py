@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sqlite.cut import Limits
+from adapters.parts import Limits
 from adapters.sqlite.site import SqliteSite
 from adapters.sqlite.source import SqliteSource
 from sync.errors import DatabaseBusy, DatabaseRefused
