@@ -121,6 +121,7 @@ class Course:
         mark = Mark.of(pid for pids in before.values() for pid in pids)
         system.attach()
         start = time.perf_counter()
+        sent = system.sent_bytes()
         started = Mark.of(pid for pids in system.parts().values() for pid in pids)
         while not workloads.has_sentinel(session, last):
             if time.perf_counter() - start > workload.rows / 1000 + 60:
@@ -132,7 +133,9 @@ class Course:
             name: (started if name.endswith("node") else mark).usage(pids)
             for name, pids in self._pids(system).items()
         }
-        return Result(workload.name, system.name, round_, workload.rows, seconds, system.sent_bytes(), parts, busy)
+        now = system.sent_bytes()
+        sent_bytes = None if sent is None or now is None else now - sent
+        return Result(workload.name, system.name, round_, workload.rows, seconds, sent_bytes, parts, busy)
 
     def _pids(self, system: System) -> dict[str, Sequence[int]]:
         return {**system.parts(), **shared_parts(self.servers)}

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import adapters
 from bench.peers import measure, profiled
 from bench.peers.servers import OURS, SOURCE, Servers, Slot, eventually, free_port
 from bench.peers.system import backends
@@ -33,6 +34,7 @@ class Ours:
         self._running: dict[str, Program] = {}
         self._target = servers.target.connect(OURS)
         self._source = servers.source.connect(SOURCE)
+        self._source_url = servers.source.tcp(SOURCE)
         self._link_port = free_port()
         self.title = ""
         """Of the work that comes next, for the names of profiles."""
@@ -78,13 +80,19 @@ class Ours:
             return ControlClient(self._folder / role / "state").status()
         return {}
 
+    @property
+    def origin(self) -> str:
+        """The name of the history that it captures."""
+        return adapters.open_source(self._source_url).origin
+
+    @property
     def spool(self) -> Path:
         """Where the primary keeps encoded batches."""
         return self._folder / "primary" / "state" / "spool"
 
     def _set_up(self, servers: Servers) -> None:
         address = f"127.0.0.1:{self._link_port}"
-        places = {"primary": servers.source.tcp(SOURCE), "secondary": servers.target.tcp(OURS)}
+        places = {"primary": self._source_url, "secondary": servers.target.tcp(OURS)}
         link = {"primary": ("--peer", address), "secondary": ("--listen", address)}
         for role, url in places.items():
             named = ("--name", f"bench-{role}", "--role", role, "--database", url)

@@ -15,6 +15,8 @@ from statistics import median
 
 from bench.peers import measure
 from bench.peers.catchup import Result
+from bench.peers.latency import Latency
+from bench.peers.noise import Proof
 from bench.peers.workloads import Workload
 from bench.report import aligned
 
@@ -56,7 +58,38 @@ def processes(results: Sequence[Result], workloads: Sequence[Workload], systems:
     return lines
 
 
-def save(settings: Mapping[str, object], results: Iterable[Result], latencies: Iterable[object], name: str) -> Path:
+def latencies(measured: Sequence[Latency], systems: Sequence[str]) -> list[str]:
+    """Commit to visible."""
+    cells = [["commit to visible", "system", "p50 ms", "p95 ms", "p99 ms", "max ms", "bytes/tx", "CPU ms/s", ""]]
+    for rate, noise in dict.fromkeys((one.rate, one.noise_rows_per_s) for one in measured):
+        for system in systems:
+            of = [m for m in measured if (m.rate, m.noise_rows_per_s, m.system) == (rate, noise, system)]
+            if of:
+                title = f"{rate:,}/s" + (f" beside {noise:,} call records/s" if noise else "")
+                sent = median((m.sent_bytes or 0) / m.transactions for m in of)
+                busy = median(sum(part.cpu_s for part in m.parts.values()) / m.seconds * 1000 for m in of)
+                points = (median(getattr(m, name) for m in of) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms"))
+                cells.append([title, system, *(f"{p:.1f}" for p in points), f"{sent:.0f}", f"{busy:.0f}", ""])
+    return aligned(cells)
+
+
+def words(proof: Proof) -> str:
+    """What the search for call data found."""
+    verdict = "No call data crossed" if proof.clean else "CALL DATA WAS FOUND"
+    return (
+        f"{verdict}: a word of the call records stands in {proof.tainted_messages} of {proof.messages:,} messages of"
+        f" the publication\nand in {proof.tainted_batches} of {proof.batches:,} batches of the spool"
+        f" ({proof.spool_bytes:,} bytes); the walls behind the publication stopped {proof.refused}."
+    )
+
+
+def save(
+    name: str,
+    settings: Mapping[str, object],
+    results: Iterable[Result],
+    measured: Iterable[Latency],
+    proof: Proof | None,
+) -> Path:
     """Store everything that was measured; gives the file."""
     SAVED.mkdir(parents=True, exist_ok=True)
     path = SAVED / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}.json"
@@ -65,7 +98,8 @@ def save(settings: Mapping[str, object], results: Iterable[Result], latencies: I
         "machine": measure.machine(),
         **settings,
         "backlogs": [asdict(result) for result in results],
-        "latencies": [asdict(latency) for latency in latencies],  # type: ignore[call-overload]
+        "latencies": [asdict(latency) for latency in measured],
+        "no_call_data": None if proof is None else asdict(proof),
     }
     path.write_text(json.dumps(everything, indent=1), "utf-8")
     return path

@@ -31,7 +31,7 @@ class System(Protocol):
         """Its processes by what they do, as they are now."""
 
     def sent_bytes(self) -> int | None:
-        """What it has sent from the source's machine to the target's since it was attached."""
+        """What its connection between the two machines has carried so far, outwards from the source's."""
 
 
 def backends(session: psycopg.Connection[tuple[Any, ...]], condition: str, *values: object) -> list[int]:
