@@ -171,6 +171,12 @@ class MemoryTarget:
                 draft.put(schema, range(len(schema.columns)), row)
         return 0
 
+    def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
+        self.begin()
+        repairs = self.write(writes)
+        self.commit(checkpoint)
+        return repairs
+
     def write_ordered(self, changes: Iterable[Change]) -> int:
         self._database.perhaps_fail()
         draft = self._live()

@@ -173,6 +173,13 @@ class Target(Protocol):
         """
         ...
 
+    def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
+        """`begin`, `write` and `commit` as one, which a database may do in one go; gives the number of repairs.
+
+        Raises as these do; the caller rolls back then.
+        """
+        ...
+
     def write_ordered(self, changes: Iterable[Change]) -> int:
         """Write row by row in the given order: the slow path when the set form was refused; gives the repairs."""
         ...

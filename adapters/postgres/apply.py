@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from adapters.postgres.literals import Slot, Texts, Unfit, array
+from adapters.postgres.exchange import Piece
+from adapters.postgres.literals import Slot, Texts, Unfit, array, copy_lines
 from adapters.postgres.session import Session
 from adapters.postgres.statements import Present, Statements
 from sync.errors import RowRefused
 from sync.model.change import ABSENT, Change, Columns, Op, Value
 from sync.model.writes import Upserts, Writes
 
-ARRAY_ROWS_MAX = 1000
-"""Above it, COPY into a staging table costs no more than arrays, and keeps memory low."""
+ARRAY_ROWS_MAX = 100
+"""Above it, COPY costs less than arrays."""
 
 REMEDY: Final = "Correct the row on the primary, or the constraint on this database"
 
@@ -34,6 +35,25 @@ class Step:
     columns: tuple[Texts, ...]
     nulls: tuple[bool, ...] = ()
     """Of a delete: which columns of the identity are NULL in all of its rows."""
+    said: Op = Op.UPSERT
+    """See `Upserts.said`."""
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the rows can go straight into the table: if one is there already, a unique index refuses it."""
+        return self.kind == "insert" or (self.said is Op.INSERT and self.statements.mergeable)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the rows should all be there already."""
+        return self.said is Op.UPDATE and self.statements.mergeable and self.statements.has_rest(self.present)
+
+    def lines(self) -> bytes:
+        """The rows for COPY. Raises `RowRefused` where a value can not be sent."""
+        try:
+            return copy_lines(self.columns)
+        except Unfit as unfit:
+            raise _unsendable(self) from unfit
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -49,7 +69,7 @@ class Step:
     def part(self, start: int, end: int) -> Step:
         """The same for some of the rows."""
         columns = tuple([column[start:end] for column in self.columns])
-        return Step(self.kind, self.statements, self.present, columns, self.nulls)
+        return Step(self.kind, self.statements, self.present, columns, self.nulls, self.said)
 
     def key(self, at: int) -> str:
         """The identity of one row, for people."""
@@ -61,7 +81,7 @@ class Step:
 def steps(statements: Statements, writes: Writes) -> list[Step]:
     """The net effect on one table as steps, without its truncate. Raises `RowRefused` where a value can not be sent."""
     made = [*_deletes(statements, writes.deletes)] if writes.deletes[0] else []
-    made += [_step("upsert", statements, group.present, group.columns) for group in writes.upserts]
+    made += [_step("upsert", statements, group.present, group.columns, said=group.said) for group in writes.upserts]
     if writes.inserts[0]:
         everything = tuple(range(len(statements.slots)))
         made.append(_step("insert", statements, everything, writes.inserts))
@@ -74,23 +94,37 @@ def is_small(made: Sequence[Step]) -> bool:
 
 
 def perform(session: Session, step: Step) -> None:
-    """Run one step, in a pipeline where `is_small` says that it needs no COPY. Raises as `steps` does."""
-    staged = len(step) > ARRAY_ROWS_MAX or not step.statements.arrays
-    parameters: list[str] = []
+    """Run one step in the form that no row of the table is in the way of; raises as `steps` does.
+
+    In a pipeline where `is_small` says that it needs no COPY.
+    """
+    if len(step) > ARRAY_ROWS_MAX or not step.statements.arrays:
+        session.script(staged(session, step))
+        return
     try:
-        if staged:
-            session.stage(step.statements, step.present, step.columns)
-        else:
-            parameters = [array(column) for column in step.columns]
+        parameters = [array(column) for column in step.columns]
     except Unfit as unfit:
         raise _unsendable(step) from unfit
-    # Rows that no index finds are found by one pass over the table.
-    scanned = step.kind == "delete" and step.statements.hashed
-    if scanned:
-        session.run("SET LOCAL enable_hashjoin = on")
-    session.run(step.sql(staged=staged), parameters)
-    if scanned:
-        session.run("SET LOCAL enable_hashjoin = off")
+    before, after = _around(step)
+    for statement in before:
+        session.run(statement)
+    session.run(step.sql(staged=False), parameters)
+    for statement in after:
+        session.run(statement)
+
+
+def staged(session: Session, step: Step) -> list[Piece]:
+    """A step as a script: its rows into the staging table, and the statement that takes them from there."""
+    before, after = _around(step)
+    statements = [(statement, None) for statement in (*before, step.sql(staged=True), *after)]
+    return [*session.staging(step.statements, step.present, step.lines()), *statements]
+
+
+def _around(step: Step) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What goes before and after: rows that no index finds are found by one pass over the table."""
+    if step.kind == "delete" and step.statements.hashed:
+        return ("SET LOCAL enable_hashjoin = on",), ("SET LOCAL enable_hashjoin = off",)
+    return (), ()
 
 
 def of_change(change: Change) -> Writes:
@@ -142,14 +176,21 @@ def _unsendable(step: Step) -> RowRefused:
     raise AssertionError
 
 
-def _step(kind: str, statements: Statements, present: Present, columns: Columns, nulls: tuple[bool, ...] = ()) -> Step:
+def _step(
+    kind: str,
+    statements: Statements,
+    present: Present,
+    columns: Columns,
+    nulls: tuple[bool, ...] = (),
+    said: Op = Op.UPSERT,
+) -> Step:
     texts: list[Texts] = []
     for index, column in zip(present, columns, strict=True):
         try:
             texts.append(statements.slots[index].texts(column))
         except Unfit as unfit:
             _refuse(statements, present, columns, index, unfit)
-    return Step(kind, statements, present, tuple(texts), nulls)
+    return Step(kind, statements, present, tuple(texts), nulls, said)
 
 
 def _refuse(statements: Statements, present: Present, columns: Columns, index: int, unfit: Unfit) -> NoReturn:

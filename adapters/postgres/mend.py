@@ -106,7 +106,7 @@ def _stage(session: Session, step: Step) -> None:
 
     def fill(start: int, end: int) -> None:
         part = step.part(start, end)
-        session.stage(part.statements, part.present, part.columns)
+        session.script(list(session.staging(part.statements, part.present, part.lines())))
 
     at, error = _first_refused(session, fill, len(step))
     if error is not None:

@@ -16,9 +16,8 @@ from psycopg import pq
 from adapters.postgres.connection import Connection
 from adapters.postgres.decoder import APPLIED_MESSAGE
 from adapters.postgres.errors import sqlstate
-from adapters.postgres.exchange import Command, Exchange
+from adapters.postgres.exchange import Command, Exchange, Piece
 from adapters.postgres.guard import APPLYING
-from adapters.postgres.literals import copy_lines
 from adapters.postgres.statements import Present, Statements
 
 _SETTINGS: Final = (
@@ -148,18 +147,24 @@ class Session:
         self.run(f"RELEASE {name}")
         self._forget_new_stages()
 
-    def stage(self, statements: Statements, present: Present, columns: Sequence[Sequence[str | None]]) -> None:
-        """Put rows into the staging table, and nothing else into it. Raises `Unfit` before anything is sent."""
-        lines = copy_lines(columns)
+    def script(self, pieces: Sequence[Piece]) -> list[int]:
+        """Run a script; gives the rows of each of its statements."""
+        opening: list[Piece] = []
+        if self._open and not self._begun:
+            self._begun = True
+            opening = [(statement, None) for statement in ("BEGIN", *self._preamble)]
+        return self._exchange.script([*opening, *pieces])[len(opening) :]
+
+    def staging(self, statements: Statements, present: Present, lines: bytes) -> Iterator[Piece]:
+        """What puts these lines into the staging table, and nothing else into it; it has to be run."""
         if statements.stage not in self._stages:
-            self.run(statements.create_stage)
+            yield statements.create_stage, None
             self._stages.add(statements.stage)
             self._new_stages.add(statements.stage)
         if statements.stage in self._staged:
-            self.run(f"TRUNCATE {statements.stage}")
+            yield f"TRUNCATE {statements.stage}", None
         self._staged.add(statements.stage)
-        with self._cursor.copy(statements.copy(present).encode()) as copy:
-            copy.write(lines)
+        yield statements.copy(present), lines
 
     def restart(self) -> None:
         """Undo all that was done in the transaction; it goes on from its beginning."""
@@ -170,7 +175,7 @@ class Session:
 
     def committed(self) -> None:
         """Note that the transaction is over and kept."""
-        self._open = False
+        self._open = self._begun = False
         self._new_stages.clear()
 
     def rollback(self) -> None:

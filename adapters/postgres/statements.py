@@ -56,6 +56,7 @@ class Statements:
         """The staging table: one column c0, c1, … for each of the schema's."""
         self.create_stage = f"CREATE TEMPORARY TABLE IF NOT EXISTS {self.stage} ({definition}) ON COMMIT DELETE ROWS"
         self.upsert = cache(self._upsert)
+        self.update = cache(self._update)
         self.insert = cache(self._insert)
         self.delete = cache(self._delete)
 
@@ -71,6 +72,14 @@ class Statements:
     def copy(self, present: Present) -> str:
         """Fill the staging table."""
         return f"COPY {self.stage} ({', '.join(f'c{at}' for at in present)}) FROM STDIN"
+
+    def copy_into(self, present: Present) -> str:
+        """Fill the table itself with new rows; what is given for an identity column is kept, as anywhere with COPY."""
+        return f"COPY {self.table.quoted} ({self.names(present)}) FROM STDIN"
+
+    def has_rest(self, present: Present) -> bool:
+        """Whether there are columns beside the key, so that a row can be updated."""
+        return bool(set(present).difference(self.key))
 
     def keep(self, present: Present, kept: str) -> str:
         """Make a temporary table of the staged rows, numbered, each with what the target has in the other columns."""
@@ -115,11 +124,22 @@ class Statements:
 
     def _upsert(self, present: Present, *, staged: bool) -> str:
         """Put rows that have these columns."""
-        # The key too: the row that is met may have another spelling of it (a collation, the scale of a number).
-        updated = [quote(self.slots[at].name) for at in present if self.slots[at].attribute.identity != "a"]
-        sets = ", ".join(f"{name} = excluded.{name}" for name in updated)
-        action = f"DO UPDATE SET {sets}" if set(present).difference(self.key) else "DO NOTHING"
+        sets = ", ".join(f"{name} = excluded.{name}" for name in map(self._name, self._settable(present)))
+        action = f"DO UPDATE SET {sets}" if self.has_rest(present) else "DO NOTHING"
         return f"{self._insert(present, staged=staged)} ON CONFLICT ({self.names(self.key)}) {action}"
+
+    def _update(self, present: Present) -> str:
+        """Bring the rows that are there to what is staged."""
+        sets = ", ".join(f"{self._name(at)} = s.c{at}" for at in self._settable(present))
+        source = self._source(present, staged=True)
+        return f"UPDATE {self.table.only} AS t SET {sets} FROM {source} WHERE {self._match(self._no_nulls)}"
+
+    def _settable(self, present: Present) -> list[int]:
+        # The key too: the row that is met may have another spelling of it (a collation, the scale of a number).
+        return [at for at in present if self.slots[at].attribute.identity != "a"]
+
+    def _name(self, at: int) -> str:
+        return quote(self.slots[at].name)
 
     def _delete(self, nulls: tuple[bool, ...], *, staged: bool) -> str:
         """Delete the rows with these identities; `nulls` tells for each column of it whether all of them have NULL."""

@@ -16,9 +16,11 @@ import psycopg
 
 from adapters.postgres import ranges
 from adapters.postgres.apply import REMEDY, Step, is_small, of_change, perform, steps
+from adapters.postgres.bulk import Script
 from adapters.postgres.catalog import Table, read_tables
 from adapters.postgres.connection import Connection, connect, place_of
 from adapters.postgres.errors import is_row_error, reason, refusals, sqlstate
+from adapters.postgres.exchange import inlined
 from adapters.postgres.mend import is_stale, mend
 from adapters.postgres.schema import CHECKPOINT, has_table
 from adapters.postgres.session import Session
@@ -96,6 +98,14 @@ class PostgresTarget:
         with self._asking("could not apply") as session:
             return self._write(session, writes)
 
+    def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
+        with self._asking("could not apply") as session:
+            session.begin()
+            repairs = self._write(session, writes, checkpoint)
+        if session.is_open:
+            self.commit(checkpoint)
+        return repairs
+
     def write_ordered(self, changes: Iterable[Change]) -> int:
         with self._asking("could not apply") as session:
             return sum(self._write(session, [of_change(change)]) for change in changes)
@@ -112,15 +122,12 @@ class PostgresTarget:
                 raise DatabaseRefused("could not commit", "no transaction is open", "Report this as a defect")
             try:
                 with session.pipelined():
-                    if not session.marked:
-                        session.run(_LOCK)
-                    session.run(_ADVANCE, (checkpoint.origin, checkpoint.epoch, checkpoint.position))
-                    session.run("COMMIT")
+                    for statement, parameters in _ending(session, checkpoint):
+                        session.run(statement, parameters)
             except psycopg.Error as error:
                 self._explain(session, checkpoint, error)
                 raise
-            session.committed()
-            self._unflushed = True
+            self._committed(session)
 
     def rollback(self) -> None:
         if self._session is not None and self._session.is_usable:
@@ -151,31 +158,71 @@ class PostgresTarget:
             what = f"could not apply to {self._place}"
             raise DatabaseRefused(what, "nothing is installed", "Run `admin-sync install`")
 
-    def _write(self, session: Session, writes: Sequence[Writes]) -> int:
+    def _write(self, session: Session, writes: Sequence[Writes], checkpoint: Checkpoint | None = None) -> int:
+        """Write, and commit too where a checkpoint is given and nothing has to be looked at before."""
         work = self._prepare(session, writes)
         # What comes first needs no savepoint: the transaction itself can be begun anew.
         first = not session.is_begun
+        undo = session.restart if first else partial(session.back_to, _ALL)
+        missing = 0
         try:
-            if all(map(_is_light, work)):
-                with session.pipelined():
-                    if not first:
-                        session.run(f"SAVEPOINT {_ALL}")
-                    for part in work:
-                        _perform(session, part)
-                    if not first:
-                        session.run(f"RELEASE {_ALL}")
+            if any(part.is_loose for part in work):
+                session.start()
+                with session.savepoint(_ALL):
+                    return sum(_perform(session, part) for part in work)
+            elif all(is_small(part.steps) for part in work):
+                self._exchange(session, work, first, checkpoint)
+            else:
+                missing = self._load(session, work, first, checkpoint)
+            if not missing:
                 return 0
-            session.start()
-            with session.savepoint(_ALL):
-                return sum(_perform(session, part) for part in work)
+            undo()
         except psycopg.Error as error:
             if not session.is_usable or not (is_row_error(error) or is_stale(error)):
                 raise
-            if session.has_failed:
-                undo = session.restart if first else partial(session.back_to, _ALL)
+            if checkpoint is not None and _is_fencing(error):
+                self._explain(session, checkpoint, error)
+            if first or session.has_failed:
                 undo()
         self._forget()
-        return sum(_mend(session, part) for part in self._prepare(session, writes))
+        return missing + sum(_mend(session, part) for part in self._prepare(session, writes))
+
+    def _exchange(self, session: Session, work: Sequence[_Work], first: bool, checkpoint: Checkpoint | None) -> None:  # noqa: FBT001
+        """Few rows: one pipeline of prepared statements."""
+        with session.pipelined():
+            if not first:
+                session.run(f"SAVEPOINT {_ALL}")
+            for part in work:
+                _perform(session, part)
+            if not first:
+                session.run(f"RELEASE {_ALL}")
+            if checkpoint is not None:
+                for statement, parameters in _ending(session, checkpoint):
+                    session.run(statement, parameters)
+        if checkpoint is not None:
+            self._committed(session)
+
+    def _load(self, session: Session, work: Sequence[_Work], first: bool, checkpoint: Checkpoint | None) -> int:  # noqa: FBT001
+        """Many rows: one script; gives how many rows were not there to be updated, and then it has to be undone."""
+        script = Script(session)
+        if not first:
+            script.add(f"SAVEPOINT {_ALL}")
+        for part in work:
+            if part.writes.truncate:
+                script.add(part.statements.empty)
+            script.take(part.steps)
+        ending = _ending(session, checkpoint) if checkpoint is not None and script.is_sure else []
+        script.add(*(inlined(*each) for each in ending))
+        missing = script.run()
+        if ending:
+            self._committed(session)
+        elif not first and not missing:
+            session.run(f"RELEASE {_ALL}")
+        return missing
+
+    def _committed(self, session: Session) -> None:
+        session.committed()
+        self._unflushed = True
 
     def _prepare(self, session: Session, writes: Sequence[Writes]) -> list[_Work]:
         try:
@@ -207,7 +254,7 @@ class PostgresTarget:
         if not session.is_usable:
             return
         session.rollback()
-        if sqlstate(error) == _FENCED and error.diag.table_name == CHECKPOINT.rpartition(".")[2]:
+        if _is_fencing(error):
             raise RoleError(
                 "could not commit",
                 f"epoch {checkpoint.epoch} is over, this database has seen epoch {_highest(session)}",
@@ -240,8 +287,16 @@ class _Work:
         return bool(self.writes.upserts) and not self.statements.mergeable
 
 
-def _is_light(part: _Work) -> bool:
-    return not part.is_loose and is_small(part.steps)
+def _ending(session: Session, checkpoint: Checkpoint) -> list[tuple[str, tuple[str | int, ...]]]:
+    """What ends a transaction, each with its parameters."""
+    advance = (_ADVANCE, (checkpoint.origin, checkpoint.epoch, checkpoint.position))
+    lock: list[tuple[str, tuple[str | int, ...]]] = [] if session.marked else [(_LOCK, ())]
+    return [*lock, advance, ("COMMIT", ())]
+
+
+def _is_fencing(error: psycopg.Error) -> bool:
+    """Whether the checkpoint table refused an epoch."""
+    return sqlstate(error) == _FENCED and error.diag.table_name == CHECKPOINT.rpartition(".")[2]
 
 
 def _perform(session: Session, part: _Work) -> int:

@@ -82,6 +82,12 @@ class SqliteTarget:
         with self._asking("could not apply") as connection:
             return sum(write_set(connection, self._for(connection, each.schema), each) for each in writes)
 
+    def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
+        self.begin()
+        repairs = self.write(writes)
+        self.commit(checkpoint)
+        return repairs
+
     def write_ordered(self, changes: Iterable[Change]) -> int:
         with self._asking("could not apply") as connection:
             return sum(write_change(connection, self._for(connection, each.schema), each) for each in changes)

@@ -133,7 +133,7 @@ def _selected(identity: Columns, ops: bytes, columns: Columns, wanted: Sequence[
 def _keyed(schema: TableSchema, identity: Columns, ops: bytes, columns: Columns) -> tuple[_Ids, tuple[Upserts, ...]]:
     """Net effect where an identity stands for one row: every deleted identity, and the last state of the others."""
     if Op.DELETE not in ops:
-        return [], _put(schema, identity, columns)
+        return [], _put(schema, identity, columns, _said(ops))
     ids = _ids(identity)
     gone = list(dict.fromkeys(compress(ids, ops.translate(_IS_DELETE))))
     if len(gone) == len(ops):
@@ -147,10 +147,15 @@ def _keyed(schema: TableSchema, identity: Columns, ops: bytes, columns: Columns)
         alive = [row and last.get(id_, -1) < place for place, (id_, row) in enumerate(zip(ids, rows, strict=True))]
     if not any(alive):
         return gone, ()
-    return gone, _put(schema, _columns_of(identity, alive), _columns_of(columns, alive))
+    return gone, _put(schema, _columns_of(identity, alive), _columns_of(columns, alive), Op.UPSERT)
 
 
-def _put(schema: TableSchema, identity: Columns, columns: Columns) -> tuple[Upserts, ...]:
+def _said(ops: bytes) -> Op:
+    """What the source says of all rows at once."""
+    return next((op for op in (Op.INSERT, Op.UPDATE) if ops.count(op) == len(ops)), Op.UPSERT)
+
+
+def _put(schema: TableSchema, identity: Columns, columns: Columns, said: Op) -> tuple[Upserts, ...]:
     """Last state of each row; nothing is copied where no row comes twice and none comes in pieces."""
     everything = tuple(range(len(columns)))
     size = len(columns[0])
@@ -158,20 +163,20 @@ def _put(schema: TableSchema, identity: Columns, columns: Columns) -> tuple[Upse
         return ()
     pieces = [index for index in everything if index not in schema.key and ABSENT in columns[index]]
     if not pieces and _are_distinct(identity, size):
-        return (Upserts(everything, columns),)
+        return (Upserts(everything, columns, said),)
     ids = _ids(identity)
     last = dict(zip(ids, range(size), strict=True))
     # In order of the last change, which is where the source had brought all unique columns together.
     places = sorted(last.values())
     merged = [list(map(column.__getitem__, places)) for column in columns]
     if not pieces:
-        return (Upserts(everything, tuple(merged)),)
+        return (Upserts(everything, tuple(merged), said),)
     finals = list(map(ids.__getitem__, places))
     for index in pieces:
         here = [value is not ABSENT for value in columns[index]]
         latest = dict(zip(compress(ids, here), compress(columns[index], here), strict=True))
         merged[index] = [latest.get(id_, ABSENT) for id_ in finals]
-    return _by_presence(merged, pieces)
+    return _by_presence(merged, pieces, said)
 
 
 def _are_distinct(identity: Columns, size: int) -> bool:
@@ -184,11 +189,11 @@ def _are_distinct(identity: Columns, size: int) -> bool:
     return len(set(map(hash, zip(*identity, strict=True)))) == size
 
 
-def _by_presence(columns: Sequence[list[Value]], pieces: list[int]) -> tuple[Upserts, ...]:
+def _by_presence(columns: Sequence[list[Value]], pieces: list[int], said: Op) -> tuple[Upserts, ...]:
     """Group rows by which of their columns are present."""
     open_ = [index for index in pieces if ABSENT in columns[index]]
     if not open_:
-        return (Upserts(tuple(range(len(columns))), tuple(columns)),)
+        return (Upserts(tuple(range(len(columns))), tuple(columns), said),)
     groups: dict[tuple[bool, ...], list[int]] = {}
     for place, absent in enumerate(zip(*([v is ABSENT for v in columns[i]] for i in open_), strict=True)):
         groups.setdefault(absent, []).append(place)
@@ -196,7 +201,7 @@ def _by_presence(columns: Sequence[list[Value]], pieces: list[int]) -> tuple[Ups
     for absent, places in groups.items():
         missing = set(compress(open_, absent))
         present = tuple(index for index in range(len(columns)) if index not in missing)
-        upserts.append(Upserts(present, tuple([list(map(columns[i].__getitem__, places)) for i in present])))
+        upserts.append(Upserts(present, tuple([list(map(columns[i].__getitem__, places)) for i in present]), said))
     return tuple(upserts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sync.model.change import Columns
+from sync.model.change import Columns, Op
 from sync.model.schema import TableSchema
 
 
@@ -22,6 +22,9 @@ class Upserts:
 
     present: tuple[int, ...]
     columns: Columns
+    said: Op = Op.UPSERT
+    """INSERT where the source says of every row that it is new, UPDATE where that each was there. It is worth trying
+    what is cheaper then; a target that was begun from other rows, or gets a batch again, finds it to be untrue."""
 
     def __len__(self) -> int:
         """Count the rows."""

@@ -144,14 +144,27 @@ class Applier:
                 self._write([batch], outcome, size)
 
     def _write(self, batches: Sequence[Batch], outcome: Outcome, wire_bytes: int) -> None:
-        self.target.begin()
-        repairs = self._write_changes(batches)
-        results = [settle(chunk, self.target, self.guard.rules) for batch in batches for chunk in batch.chunks]
         last = batches[-1]
-        self._commit(last)
-        outcome.results.extend(results)
+        if any(batch.chunks for batch in batches):
+            self.target.begin()
+            repairs = self._write_changes(batches)
+            results = [settle(chunk, self.target, self.guard.rules) for batch in batches for chunk in batch.chunks]
+            self._commit(last)
+            outcome.results.extend(results)
+        else:
+            repairs = self._apply_whole(batches, last)
         changes = sum(batch.change_count for batch in batches)
         self._tell(batches, changes, sum(len(b.commits) for b in batches), wire_bytes, repairs)
+
+    def _apply_whole(self, batches: Sequence[Batch], last: Batch) -> int:
+        """Rows and checkpoint, and nothing to look up in between."""
+        try:
+            repairs = self.target.apply(self._net(batches), self._checkpoint(last))
+        except RowRefused:
+            repairs = self._write_ordered(batches)
+            self._commit(last)
+        self._position = last.position
+        return repairs
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
         writes = self._net(batches)
@@ -160,10 +173,13 @@ class Applier:
         try:
             return self.target.write(writes)
         except RowRefused:
-            # The set form was refused; in source order every intermediate state is one that the source had too.
-            self.target.rollback()
-            self.target.begin()
-            return 1 + self.target.write_ordered(change for batch in batches for change in _in_order(batch.blocks))
+            return self._write_ordered(batches)
+
+    def _write_ordered(self, batches: Sequence[Batch]) -> int:
+        """The set form was refused; in source order every intermediate state is one that the source had too."""
+        self.target.rollback()
+        self.target.begin()
+        return 1 + self.target.write_ordered(change for batch in batches for change in _in_order(batch.blocks))
 
     def _apply_part(self, batch: Batch, wire_bytes: int, outcome: Outcome) -> None:
         if batch.position <= self._position:
@@ -206,8 +222,11 @@ class Applier:
         ]
 
     def _commit(self, last: Batch) -> None:
-        self.target.commit(Checkpoint(last.origin, self._epoch, last.position))
+        self.target.commit(self._checkpoint(last))
         self._position = last.position
+
+    def _checkpoint(self, last: Batch) -> Checkpoint:
+        return Checkpoint(last.origin, self._epoch, last.position)
 
     def _tell(self, batches: Sequence[Batch], changes: int, transactions: int, wire_bytes: int, repairs: int) -> None:
         last = batches[-1].commits[-1]

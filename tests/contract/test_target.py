@@ -130,6 +130,39 @@ def test_null_inside_a_key_is_not_unique(pair: Pair) -> None:
     pair.assert_equal()
 
 
+def test_apply_is_begin_write_and_commit(pair: Pair) -> None:
+    """Invariant 4: and so is what it leaves behind where it is refused."""
+    for position, many in ((1, 1), (2, 300)):
+        rows: list[tuple[Op, Row]] = [(Op.INSERT, (many + n, "a", None)) for n in range(many)]
+        assert pair.target.apply(net([Block.of(KEYED, rows)]), Checkpoint(ORIGIN, EPOCH, Position(position))) == 0
+    assert len(pair.secondary.rows(KEYED.name)) == 301
+    assert pair.target.checkpoint(ORIGIN) == Checkpoint(ORIGIN, EPOCH, Position(2))
+    pair.target.apply([], Checkpoint(ORIGIN, EPOCH, Position(3)))
+    with pytest.raises(RoleError):
+        pair.target.apply(
+            net([Block.of(KEYED, [(Op.UPDATE, (1, "b", None))])]), Checkpoint(ORIGIN, EPOCH - 1, Position(4))
+        )
+    pair.target.rollback()
+    elsewhere = TableSchema("elsewhere", KEYED.columns, KEYED.key)
+    with pytest.raises(RowRefused):
+        pair.target.apply(
+            net([Block.of(elsewhere, [(Op.INSERT, (1, "a", None))])]), Checkpoint(ORIGIN, EPOCH, Position(4))
+        )
+    pair.target.rollback()
+    assert pair.target.checkpoint(ORIGIN) == Checkpoint(ORIGIN, EPOCH, Position(3))
+    assert (1, "a", None) in pair.secondary.rows(KEYED.name)
+
+
+@pytest.mark.parametrize("many", [1, 300])
+def test_what_the_source_says_of_a_row_need_not_be_so_here(pair: Pair, many: int) -> None:
+    """Invariant 4: a row said to be new may be there, and one said to be there may be missing."""
+    for n, op in enumerate((Op.INSERT, Op.INSERT, Op.UPDATE, Op.UPDATE)):
+        rows: list[tuple[Op, Row]] = [(op, (n * many // 2 + at, f"{n}", None)) for at in range(many)]
+        pair.target.apply(net([Block.of(KEYED, rows)]), Checkpoint(ORIGIN, EPOCH, Position(n + 1)))
+        kept = {row[0]: row[1] for row in pair.secondary.rows(KEYED.name)}
+        assert [kept[row[0]] for _, row in rows] == [f"{n}"] * many
+
+
 def test_write_ordered_comes_to_the_same_end(pair: Pair) -> None:
     changes: list[tuple[Op, Row]] = [
         (Op.INSERT, (1, "a", None)),

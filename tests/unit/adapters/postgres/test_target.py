@@ -104,6 +104,45 @@ def test_identity_and_serial_columns_keep_the_source_values(secondary: Make, cou
 
 
 @SIZES
+@pytest.mark.parametrize("commits", [True, False], ids=["apply", "write"])
+def test_rows_that_are_there_or_missing_take_the_other_form(secondary: Make, count: int, commits: bool) -> None:
+    """Invariant 4: also behind other writes of the same transaction, and those stay."""
+    on = secondary("CREATE TABLE t (id int PRIMARY KEY, v text, own text DEFAULT 'new')")
+    table = on.schema("t", "id", "v")
+
+    def put(op: Op, first: int, value: str) -> int:
+        writes = net([Block.of(table, [(op, (first + n, value)) for n in range(count)])])
+        if commits:
+            return on.target.apply(writes, Checkpoint("somewhere", 1, Position(1)))
+        on.target.begin()
+        repairs = on.target.write(net([Block.of(table, [(Op.UPSERT, (-1, value))])])) + on.target.write(writes)
+        on.target.commit(Checkpoint("somewhere", 1, Position(1)))
+        return repairs
+
+    put(Op.INSERT, 0, "a")
+    put(Op.INSERT, 1, "b")
+    assert put(Op.UPDATE, 1, "c") == 0
+    assert put(Op.UPDATE, 2, "d") == (1 if count == MANY else 0)
+    put(Op.INSERT, 3, "e")
+    found = on.ask("SELECT v, own, count(*) FROM t WHERE id >= 0 GROUP BY 1, 2 ORDER BY 1")
+    assert found == [("a", "new", 1), ("c", "new", 1), ("d", "new", 1), ("e", "new", count)]
+    assert on.ask("SELECT count(*) FROM t WHERE id < 0") == [(0 if commits else 1,)]
+
+
+def test_a_script_that_fails_leaves_no_trace_of_its_staging_tables(secondary: Make) -> None:
+    on = secondary(
+        "CREATE TABLE t (id int PRIMARY KEY, v int CHECK (v < 9)); CREATE TABLE o (id int PRIMARY KEY, v int)"
+    )
+    rows = [(n, 1) for n in range(MANY)]
+    on.put("t", rows)
+    with pytest.raises(RowRefused, match="id=7"):
+        on.write(on.tables["t"], *((Op.UPDATE, (n, 99 if n == 7 else 2)) for n, _ in rows))
+    assert on.put("o", rows) == 0
+    assert on.write(on.tables["t"], *((Op.UPDATE, (n, 3)) for n, _ in rows)) == 0
+    assert on.ask("SELECT DISTINCT v FROM t") == [(3,)]
+
+
+@SIZES
 def test_rows_without_a_key_are_found_by_all_their_columns(secondary: Make, count: int) -> None:
     on = secondary("CREATE TABLE t (a int, b text, j json, c char(4))")
     rows: list[Row] = [(n % 3 or None, f"{n}", '{"x": 1}', "x" if n % 2 else None) for n in range(count)]
