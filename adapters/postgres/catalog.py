@@ -7,7 +7,7 @@ pg_class, pg_attribute, pg_index, pg_type, pg_partition_tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -22,6 +22,13 @@ DIALECT = "postgres"
 SCHEMA = "admin_sync"
 """The schema that holds everything of ours."""
 quote = partial(sql.quote, dialect=DIALECT)
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'" if "\\" not in text else " E'" + escaped.replace("\\", "\\\\") + "'"
+
 
 _OURS = f"n.nspname <> '{SCHEMA}' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'"
 _RELATIONS = f"""
@@ -148,8 +155,12 @@ class Table:
         return any(sorted(index.numbers) == numbers and index.immediate for index in self.indexes)
 
     def obstacles(self) -> tuple[str, ...]:
-        """Why capture could not be trusted with this table."""
+        """Why capture from the log could not be trusted with this table."""
         return tuple(_obstacles(self))
+
+
+Obstacles = Callable[[Table], Sequence[str]]
+"""Says why a way of capturing could not be trusted with a table; empty is good."""
 
 
 def read_tables(connection: Connection) -> dict[str, Table]:
@@ -157,7 +168,7 @@ def read_tables(connection: Connection) -> dict[str, Table]:
     return {table.name: table for table in _read(connection) if table.kind in "rp"}
 
 
-def read_facts(connection: Connection) -> list[TableFacts]:
+def read_facts(connection: Connection, obstacles: Obstacles = Table.obstacles) -> list[TableFacts]:
     """What the catalog says about every table and view, sorted by name; without our own and the server's."""
     bases: dict[int, list[str]] = {}
     for viewer, namespace, relation, default in _rows(connection, _VIEWS):
@@ -168,9 +179,9 @@ def read_facts(connection: Connection) -> list[TableFacts]:
         relation = relations.get(table.kind, Relation.OTHER)
         if table.persistence != "p":
             relation = Relation.OTHER
-        obstacles = table.obstacles() if relation is Relation.TABLE else ()
+        found = obstacles(table) if relation is Relation.TABLE else ()
         read = tuple(sorted(bases.get(table.oid, ()))) if relation is Relation.VIEW else ()
-        facts.append(TableFacts(table.schema, relation, read, obstacles, table.rows_estimated))
+        facts.append(TableFacts(table.schema, relation, read, tuple(found), table.rows_estimated))
     return sorted(facts, key=lambda found: found.name)
 
 
@@ -230,17 +241,20 @@ def _obstacles(table: Table) -> Iterator[str]:
         )
     else:
         yield from _unlogged_key(table)
-    for at in schema.key:
-        column = schema.columns[at]
-        if column.type.kind.value in _ORDERLESS or "time zone" in column.type.qualifier * (
-            column.type.kind is Kind.TIME
-        ):
-            yield f"its key column {column.name} has no order that two databases agree on"
+    yield from orderless(schema.columns[at] for at in schema.key)
     for kind, replica, name in table.leaves:
         if kind == "f":
             yield f"its partition {name} is a foreign table: the server's log does not have its changes"
         elif replica not in {table.replica, "f"}:
             yield f"its partition {name} has another replica identity than the table itself"
+
+
+def orderless(columns: Iterable[Column]) -> Iterator[str]:
+    """Why no key range could be told of rows that these columns identify."""
+    for column in columns:
+        kind = column.type.kind
+        if kind.value in _ORDERLESS or (kind is Kind.TIME and "time zone" in column.type.qualifier):
+            yield f"its key column {column.name} has no order that two databases agree on"
 
 
 def _unlogged_key(table: Table) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.postgres.catalog import SCHEMA, Table, quote, read_tables
+from adapters.postgres.catalog import SCHEMA, Table, literal, quote, read_tables
 from adapters.postgres.connection import Connection
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
@@ -30,7 +30,7 @@ _CREATE: Final = f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANG
 _PRESENT: Final = f"""
 SELECT t.tgrelid::bigint, t.tgname::text, obj_description(t.oid, 'pg_trigger'), t.tgrelid::regclass::text
   FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname = '{SCHEMA}'
+ WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname = '{SCHEMA}' AND p.proname = 'refuse_write'
  ORDER BY 4, 2"""
 
 
@@ -54,7 +54,7 @@ def guard_statements(connection: Connection, captured: Mapping[str, TableSchema]
             if found is not None and found[0] == text:
                 kept.add((table.oid, trigger))
                 continue
-            remark = f"COMMENT ON TRIGGER {trigger} ON {table.quoted} IS {_literal(text)}"
+            remark = f"COMMENT ON TRIGGER {trigger} ON {table.quoted} IS {literal(text)}"
             statements += [f"CREATE OR REPLACE TRIGGER {text}", remark]
             kept.add((table.oid, trigger))
     dropped = [f"DROP TRIGGER {quote(key[1])} ON {found[1]}" for key, found in present.items() if key not in kept]
@@ -74,7 +74,7 @@ def is_guarded(connection: Connection) -> bool:
 
 def _triggers(table: Table, captured: TableSchema, primary: str) -> dict[str, str]:
     """What follows CREATE TRIGGER, by the trigger's name."""
-    call = f"EXECUTE FUNCTION {_FUNCTION}({_literal(primary)})"
+    call = f"EXECUTE FUNCTION {_FUNCTION}({literal(primary)})"
     local = f"coalesce(current_setting('{APPLYING}', true), '') <> 'on'"
     own = {each.name for each in table.attributes}.difference(captured.column_names)
     on = f"ON {table.quoted}"
@@ -100,9 +100,3 @@ def _present(connection: Connection) -> dict[tuple[int, str], tuple[str, str]]:
 def _has_function(connection: Connection) -> bool:
     row = connection.execute("SELECT to_regprocedure(%s) IS NOT NULL", (f"{_FUNCTION}()",)).fetchone()
     return row is not None and row[0] is True
-
-
-def _literal(text: str) -> str:
-    """A text as an SQL literal."""
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'" if "\\" not in text else " E'" + escaped.replace("\\", "\\\\") + "'"

@@ -16,7 +16,7 @@ from typing import Final, cast
 from adapters.postgres import guard
 from adapters.postgres.catalog import Table, quote, read_tables
 from adapters.postgres.connection import Connection
-from adapters.postgres.schema import META, base_statements, has_table, meta
+from adapters.postgres.schema import META, NEW_ORIGIN, base_statements, has_table, meta, set_meta_statement
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
 
@@ -30,10 +30,6 @@ DROP_SLOT: Final = (
     f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
 )
 _HAS_SLOT: Final = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
-_ORIGIN: Final = (
-    f"INSERT INTO {META} SELECT 'origin', concat_ws('-', 'pg', system_identifier, left(md5(random()::text"
-    " || clock_timestamp()::text), 8)) FROM pg_control_system()"
-)
 # Each row's oid and the transaction that wrote it: taking a table out and putting it back makes another.
 _FINGERPRINT: Final = f"""SELECT json_build_object('publication', p.oid || ':' || p.xmin, 'tables',
   coalesce((SELECT json_object_agg(r.prrelid, r.oid || ':' || r.xmin ORDER BY r.prrelid)
@@ -41,9 +37,6 @@ _FINGERPRINT: Final = f"""SELECT json_build_object('publication', p.oid || ':' |
   FROM pg_publication p WHERE p.pubname = '{PUBLICATION}'"""
 _REMEMBER: Final = (
     f"INSERT INTO {META} SELECT 'publication', ({_FINGERPRINT}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
-_NOTE_LOSS: Final = (
-    f"INSERT INTO {META} VALUES ('lost', '{{}}') ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 _OPTIONS: Final = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
 
@@ -72,12 +65,12 @@ def capture_statements(connection: Connection, captured: Mapping[str, TableSchem
     statements = [*base_statements(connection), *guard.removal_statements(connection)]
     installed = has_table(connection, META)
     if not installed or meta(connection, "origin") is None:
-        statements.append(_ORIGIN)
+        statements.append(NEW_ORIGIN)
     loss = tampered(connection, captured) if installed else ""
     if installed and not has_slot(connection) and meta(connection, "standing") is not None:
         loss = "the replication slot was gone"
     if loss and meta(connection, "lost") is None:
-        statements.append(_NOTE_LOSS.format(loss))
+        statements.append(set_meta_statement("lost", loss))
     changes = _publication_statements(connection, tables, captured)
     if changes or not installed or meta(connection, "publication") != _one(connection, _FINGERPRINT):
         changes.append(_REMEMBER)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.postgres.catalog import SCHEMA
+from adapters.postgres.catalog import SCHEMA, literal
 from adapters.postgres.connection import Connection
 
 META = f"{SCHEMA}.meta"
@@ -23,6 +23,11 @@ _WANTED = {
         f"CREATE TABLE {CHECKPOINT} (origin text PRIMARY KEY, epoch bigint NOT NULL, position bigint NOT NULL)"
     ),
 }
+
+NEW_ORIGIN = (
+    f"INSERT INTO {META} SELECT 'origin', concat_ws('-', 'pg', system_identifier, left(md5(random()::text"
+    " || clock_timestamp()::text), 8)) FROM pg_control_system()"
+)
 
 
 def has_table(connection: Connection, name: str) -> bool:
@@ -49,9 +54,14 @@ def meta(connection: Connection, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def set_meta_statement(name: str, value: str) -> str:
+    """The SQL that sets one value of the meta table."""
+    return (
+        f"INSERT INTO {META} VALUES ({literal(name)}, {literal(value)})"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    )
+
+
 def set_meta(connection: Connection, name: str, value: str) -> None:
     """Set one value of the meta table."""
-    connection.execute(
-        f"INSERT INTO {META} VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value".encode(),
-        (name, value),
-    )
+    connection.execute(set_meta_statement(name, value).encode())

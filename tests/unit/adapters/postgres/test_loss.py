@@ -139,3 +139,11 @@ def test_guarding_a_former_primary_removes_capture(primary: Make) -> None:
 def test_positions_and_lsns() -> None:
     standing = Standing(base=100)
     assert (standing.position(7), standing.lsn(107), standing.lsn(3)) == (107, 7, 0)
+
+
+def test_a_loss_is_noted_whatever_the_name_of_its_table(primary: Make) -> None:
+    made = primary('CREATE TABLE "o\'t\\" (id int PRIMARY KEY, v text)')
+    made.run('ALTER PUBLICATION admin_sync DROP TABLE "o\'t\\"', 'ALTER PUBLICATION admin_sync ADD TABLE "o\'t\\"')
+    made.install()
+    with pytest.raises(PositionLost, match=r"o't\\ was taken out"):
+        made.reopen()
