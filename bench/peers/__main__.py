@@ -22,7 +22,7 @@ EPILOG = """examples:
   make bench-peers ARGS="--only ins100,upd1 --rounds 1 --ours-only"
   make bench-peers ARGS="--only ins1 --rounds 1 --ours-only --profile /tmp/profiles"
       then: python -m pstats /tmp/profiles/ins1-1-secondary.prof    (sort tottime, stats 30)
-      CPU seconds of all threads of that node while it caught up; the rates of such a run mean nothing
+      CPU seconds of all threads of that node meanwhile; the rates of such a run mean nothing
 """
 
 
@@ -52,7 +52,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=0.1 if QUICK else 1.0, help="share of the full number of rows")
     parser.add_argument("--seconds", type=float, default=4 if QUICK else 10, help="of each latency trial")
     parser.add_argument("--ours-only", action="store_true", help="without native replication")
-    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="store profiles of both nodes for each backlog")
+    parser.add_argument(
+        "--profile", type=Path, metavar="FOLDER", help="store profiles of both nodes for each backlog and trial"
+    )
     options = parser.parse_args()
     if unknown := set(options.only) - set(names):
         parser.error(f"--only: {', '.join(sorted(unknown))} is none of {', '.join(names)}")

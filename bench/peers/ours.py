@@ -37,7 +37,7 @@ class Ours:
         self._source_url = servers.source.tcp(SOURCE)
         self._link_port = free_port()
         self.title = ""
-        """Of the work that comes next, for the names of profiles."""
+        """Of the backlog that comes next, for the names of its profiles; empty: none are made."""
         self._set_up(servers)
         self._start("secondary")
         self._start("primary")
@@ -46,16 +46,16 @@ class Ours:
         self.slot = Slot(servers.source.connect(SOURCE), str(slots.fetchall()[0][0]))
 
     def attach(self) -> None:
-        for name in self._running:
-            self._profile(name, profiled.BEGIN)
+        if self.title:
+            self.begin_profiles()
         os.kill(self._pid("primary"), signal.SIGCONT)
         eventually(self._active, "the primary's capture")
         for role in self._running:
             measure.reset_peak(self._pid(role))
 
     def detach(self) -> None:
-        for role in self._running:
-            self._profile(role, profiled.END)
+        if self.title:
+            self.end_profiles(self.title)
         os.kill(self._pid("primary"), signal.SIGSTOP)
         while (pid := self.slot.pid()) is not None:
             self._source.execute("SELECT pg_terminate_backend(%s)", (pid,))
@@ -90,6 +90,22 @@ class Ours:
         """Where the primary keeps encoded batches."""
         return self._folder / "primary" / "state" / "spool"
 
+    def begin_profiles(self) -> None:
+        """From here on, where profiles are wanted."""
+        if self._profiles is not None:
+            for role in self._running:
+                os.kill(self._pid(role), profiled.BEGIN)
+
+    def end_profiles(self, title: str) -> None:
+        """Store what both nodes did since."""
+        if self._profiles is None:
+            return
+        for role in self._running:
+            made = Path(self._profile_of(role))
+            os.kill(self._pid(role), profiled.END)
+            eventually(made.exists, f"the profile of the {role}")
+            made.rename(self._profiles / f"{title}-{role}.prof")
+
     def _set_up(self, servers: Servers) -> None:
         address = f"127.0.0.1:{self._link_port}"
         places = {"primary": self._source_url, "secondary": servers.target.tcp(OURS)}
@@ -121,16 +137,6 @@ class Ours:
 
     def _profile_of(self, role: str) -> str:
         return str(self._folder / f"{role}.prof")
-
-    def _profile(self, role: str, number: signal.Signals) -> None:
-        """Have a node begin a profile, or store the one that it began."""
-        if self._profiles is None or not self.title:
-            return
-        made = Path(self._profile_of(role))
-        os.kill(self._pid(role), number)
-        if number == profiled.END:
-            eventually(made.exists, f"the profile of the {role}")
-            made.rename(self._profiles / f"{self.title}-{role}.prof")
 
     def _active(self) -> bool:
         self._pid("primary")

@@ -73,7 +73,7 @@ class Run:
         for rate in RATES:
             if f"lat{rate}" in self.options.only:
                 for system in systems:
-                    self._note(self._trial.run(system, rate, round_))
+                    self._note(self._tried(system, rate, round_))
         if NOISE in self.options.only:
             for system in systems:
                 self._noisy(system, round_)
@@ -83,13 +83,22 @@ class Run:
         last = system is self._ours and round_ == self.options.rounds
         with self.servers.source.connect(SOURCE) as session:
             ear = Ear(session) if last else None
-            self._note(self._trial.run(system, NOISY_RATE, round_, made))
+            self._note(self._tried(system, NOISY_RATE, round_, made))
             if ear is not None:
                 messages, tainted = ear.heard()
                 in_spool = noise.in_spool(self._ours.spool, self._ours.origin, self.folder / "spool")
                 refused = self._ours.status("primary")["counters"]["refused_call_data"]
                 self.proof = Proof(messages, tainted, *in_spool, refused)
             session.execute("TRUNCATE call_rec")
+
+    def _tried(self, system: System, rate: int, round_: int, made: Noise | None = None) -> Latency:
+        if system is not self._ours:
+            return self._trial.run(system, rate, round_, made)
+        self._ours.begin_profiles()
+        try:
+            return self._trial.run(system, rate, round_, made)
+        finally:
+            self._ours.end_profiles(f"{NOISE if made else f'lat{rate}'}-{round_}")
 
     def _note(self, latency: Latency) -> None:
         self.measured.append(latency)
