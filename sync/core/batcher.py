@@ -8,12 +8,14 @@ drives it flushes when nothing more is there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 from sync.model.batch import Batch, Commit, Transaction
 from sync.model.change import Block, Columns, Value
 from sync.model.schema import Kind, TableSchema
+from sync.model.tuples import Tuples
 
 _SAMPLE_ROWS: Final = 16
 _COMMIT_BYTES: Final = 24
@@ -94,6 +96,11 @@ def _gathered(pending: Sequence[Transaction]) -> tuple[tuple[Commit, ...], tuple
     end = 0
     for transaction in pending:
         offset = end
+        earlier = transaction.earlier
+        if earlier:
+            commits += [replace(e, end=offset + e.end) for e in earlier] if offset else earlier
+            # The filter may have taken away what came after them.
+            end = commits[-1].end
         for block in transaction.blocks:
             if block.ops:
                 tables.setdefault(block.schema.name, []).append((block, offset))
@@ -109,14 +116,16 @@ def _merged(pieces: list[tuple[Block, int]]) -> Block:
     ordinals = [_shifted(block.ordinals, by) for block, by in pieces]
     if len(pieces) == 1:
         return Block(first.schema, first.ops, first.columns, ordinals[0])
-    columns: Columns = tuple(
-        [_chained(columns) for columns in zip(*(block.columns for block, _ in pieces), strict=True)]
-    )
+    columns = _joined([block.columns for block, _ in pieces])
     return Block(first.schema, b"".join([block.ops for block, _ in pieces]), columns, _one_sequence(ordinals))
 
 
-def _chained(columns: Sequence[list[Value]]) -> list[Value]:
-    return list(chain.from_iterable(columns))
+def _joined(pieces: Sequence[Columns]) -> Columns:
+    """Put columns behind each other; raw rows stay raw where all of them are."""
+    raw = [piece for piece in pieces if isinstance(piece, Tuples)]
+    if len(raw) == len(pieces):
+        return Tuples.joined(raw)
+    return tuple([list(chain.from_iterable(columns)) for columns in zip(*pieces, strict=True)])
 
 
 def _shifted(ordinals: Sequence[int], by: int) -> Sequence[int]:
@@ -140,7 +149,7 @@ def estimated_bytes(transaction: Transaction) -> int:
 
     Measures the text form of `_SAMPLE_ROWS` rows of each column; where values can be large, the length of every one.
     """
-    size = _COMMIT_BYTES
+    size = _COMMIT_BYTES * (1 + len(transaction.earlier))
     for block in transaction.blocks:
         size += len(block.ops) + _columns_bytes(block.schema, block.columns, len(block.ops))
     for chunk in transaction.chunks:
@@ -149,6 +158,8 @@ def estimated_bytes(transaction: Transaction) -> int:
 
 
 def _columns_bytes(schema: TableSchema, columns: Columns, rows: int) -> int:
+    if isinstance(columns, Tuples):
+        return len(columns.body)
     if rows <= _SAMPLE_ROWS:
         return len(repr(columns))
     return sum(_column_bytes(column.type.kind, values) for column, values in zip(schema.columns, columns, strict=True))

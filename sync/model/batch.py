@@ -101,11 +101,24 @@ COPYING = "copying "
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """Where a transaction ends inside a batch or run: changes with ordinals below `end`, not below the one before."""
+
+    position: Position
+    committed_at_us: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One commit group, or one part of it.
 
     All parts of a transaction have the same position; `part` counts from 0 and `last` marks the end. Ordinals go on
     counting from part to part. `chunks` come after the changes: they state rows as of `position`.
+
+    A source may give a run of small transactions as one, in commit order: `earlier` says where those end that precede
+    the last one (which `position` and `committed_at_us` belong to); ordinals go on counting over all of them. Such a
+    run is never a part of something larger.
     """
 
     position: Position
@@ -116,20 +129,12 @@ class Transaction:
     marks: tuple[str, ...] = ()
     part: int = 0
     last: bool = True
+    earlier: tuple[Commit, ...] = ()
 
     @property
     def change_count(self) -> int:
         """Count the changes of this part."""
         return sum(len(block) for block in self.blocks)
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """Where one transaction ends inside a batch: changes with ordinals below `end` and not below the one before."""
-
-    position: Position
-    committed_at_us: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,18 +39,18 @@ _length_at: Final = Struct(">I").unpack_from
 class Tuples(Sequence[list[Value]]):
     """The columns of some rows, as raw tuples. Immutable; reads as one list of canonical values for each column.
 
-    `dense` says that every value is a text of less than 64 KiB: no NULL, none that is absent. `width` is the number of
-    the schema's columns. Reading a column raises `ProtocolError` where the body is not what it should be.
+    `width` is the number of the schema's columns. Reading a column raises `ProtocolError` where the body is not what it
+    should be.
     """
 
-    __slots__ = ("_columns", "_texts", "body", "dense", "rows", "schema", "width")
+    __slots__ = ("_columns", "_dense", "_texts", "body", "rows", "schema", "width")
 
     def __init__(self, schema: TableSchema, body: bytes, rows: int, *, dense: bool | None = None) -> None:
         self.schema = schema
         self.body = body
         self.rows = rows
         self.width = len(schema.columns)
-        self.dense = is_dense(body, rows * self.width) if dense is None else dense
+        self._dense = dense
         self._texts: list[list[Raw | Value]] | None = None
         self._columns: list[list[Value] | None] = [None] * self.width
 
@@ -82,6 +82,13 @@ class Tuples(Sequence[list[Value]]):
     def __repr__(self) -> str:
         return f"Tuples({self.rows} rows of {self.schema.name}, {len(self.body)} bytes)"
 
+    @property
+    def dense(self) -> bool:
+        """Whether every value is a text of less than 64 KiB: no NULL, none that is absent."""
+        if self._dense is None:
+            self._dense = is_dense(self.body, self.rows * self.width)
+        return self._dense
+
     def texts(self) -> list[list[Raw | Value]]:
         """One list for each column: texts as bytes, None for NULL, ABSENT. Made anew with each call."""
         count = self.rows * self.width
@@ -108,8 +115,7 @@ class Tuples(Sequence[list[Value]]):
         if len(pieces) == 1:
             return pieces[0]
         body = b"".join([piece.body for piece in pieces])
-        dense = all(piece.dense for piece in pieces)
-        return cls(pieces[0].schema, body, sum([piece.rows for piece in pieces]), dense=dense)
+        return cls(pieces[0].schema, body, sum([piece.rows for piece in pieces]))
 
     def _lines(self) -> list[bytes]:
         """The rows, one by one."""
@@ -117,7 +123,7 @@ class Tuples(Sequence[list[Value]]):
         return [b"".join(cells[at : at + self.width]) for at in range(0, len(cells), self.width)]
 
     def _some(self, lines: list[bytes]) -> Tuples:
-        return Tuples(self.schema, b"".join(lines), len(lines), dense=True if self.dense else None)
+        return Tuples(self.schema, b"".join(lines), len(lines), dense=self._dense or None)
 
     def _decoded(self, at: int) -> list[Value]:
         column = self.schema.columns[at]
@@ -195,4 +201,4 @@ def _bounds(body: bytes, count: int, where: str = "raw rows") -> tuple[list[int]
 
 
 def _malformed(where: str, why: str) -> NoReturn:
-    raise ProtocolError(f"malformed {where}", why, "Both nodes must run compatible releases; report it if it stays.")
+    raise ProtocolError(f"malformed {where}", why, "If this stays, report it as a defect.")

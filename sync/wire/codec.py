@@ -18,6 +18,7 @@ from sync.model.batch import Batch, Chunk, Commit, Encoded
 from sync.model.change import Block, Columns, Op
 from sync.model.position import POSITION_MAX, Position
 from sync.model.schema import TableSchema
+from sync.model.tuples import Tuples
 from sync.wire.checks import INT64_MAX, UNPACK_ERRORS, malformed
 from sync.wire.columns import (
     RUN,
@@ -135,7 +136,11 @@ class Codec:
             body.append(pack(_short_ops(block.ops)))
             if first is None:
                 body += encode_integers(block.ordinals, pack)
-            encodings = _pack_columns(block.columns, body, pack)
+            encodings = None
+            if not isinstance(block.columns, Tuples):
+                encodings = _pack_columns(block.columns, body, pack)
+            elif block.columns.rows:
+                body.append(pack(block.columns.body))
             blocks.append(block_entry(self._schemas.pack(block.schema), len(block), first, encodings))
         for chunk in batch.chunks:
             encodings = _pack_columns(chunk.columns, body, pack)
@@ -234,7 +239,7 @@ def _read_block(entry: BlockEntry, end: int, unpack: Unpack) -> Block:
         ordinals = range(entry.first_ordinal, entry.first_ordinal + count)
     if ordinals and ordinals[-1] >= end:
         malformed(where, f"ordinal {ordinals[-1]} is behind the last transaction's end {end}")
-    columns = _read_columns(entry, count, unpack)
+    columns = _read_raw(entry, unpack) if entry.raw else _read_columns(entry, count, unpack)
     return Block(entry.schema, ops if len(ops) == count else ops * count, columns, ordinals)
 
 
@@ -251,6 +256,14 @@ def _read_chunk(entry: ChunkEntry, unpack: Unpack) -> Chunk:
         count=entry.count,
         digest=entry.digest,
     )
+
+
+def _read_raw(entry: BlockEntry, unpack: Unpack) -> Tuples:
+    """The rows as they are. What can not be made of them is found out where they are taken apart."""
+    body = unpack() if entry.count else b""
+    if type(body) is not bytes or len(body) < entry.count * len(entry.schema.columns):
+        malformed(f"block of {entry.schema.name}", f"its raw rows are not {entry.count}")
+    return Tuples(entry.schema, body, entry.count)
 
 
 def _read_columns(entry: BlockEntry | ChunkEntry, count: int, unpack: Unpack) -> Columns:

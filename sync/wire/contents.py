@@ -29,7 +29,9 @@ from sync.wire.columns import VALUE_TYPES, Encoding, NotEncodable
 from sync.wire.schemas import SchemaCodec
 
 CANONICAL: Final = 0
-"""The one encoding family so far: canonical values, column by column."""
+"""Encoding family: canonical values, column by column."""
+RAW: Final = 1
+"""Encoding family of blocks alone: pgoutput's text tuples, row after row."""
 ORIGIN_CHARS_MAX: Final = 512
 MARK_CHARS_MAX: Final = 1024
 SCHEMA_BYTES_MAX: Final = 1 << 20
@@ -48,12 +50,16 @@ class ContentsLimits:
 
 @dataclass(frozen=True, slots=True)
 class BlockEntry:
-    """One block: `first_ordinal` is None where the ordinals have gaps and stand in the body."""
+    """One block: `first_ordinal` is None where the ordinals have gaps and stand in the body.
+
+    `encodings` has one number for each column, and is empty where the rows are `raw`.
+    """
 
     schema: TableSchema
     count: int
     first_ordinal: int | None
     encodings: bytes
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,10 @@ def pack_contents(batch: Batch, blocks: list[object], chunks: list[object]) -> b
     return pack([batch.origin, batch.epoch, batch.part, batch.last, commits, list(batch.marks), blocks, chunks])
 
 
-def block_entry(schema: bytes, count: int, first_ordinal: int | None, encodings: bytes) -> list[object]:
+def block_entry(schema: bytes, count: int, first_ordinal: int | None, encodings: bytes | None) -> list[object]:
+    """The entry of a block; without encodings it is raw."""
+    if encodings is None:
+        return [RAW, schema, count, first_ordinal, b""]
     return [CANONICAL, schema, count, first_ordinal, encodings]
 
 
@@ -140,26 +149,29 @@ def _refuse_too_much(contents: Contents, limits: ContentsLimits) -> None:
         malformed("contents", f"{cells} values are more than {limits.cells_max}")
 
 
-def _read_schema(family: object, schema: object, encodings: object, schemas: SchemaCodec) -> tuple[TableSchema, bytes]:
-    if integer(family, "encoding family") != CANONICAL:
+def _read_schema(
+    family: object, families: range, schema: object, encodings: object, schemas: SchemaCodec
+) -> tuple[TableSchema, bytes]:
+    if integer(family, "encoding family") not in families:
         malformed("block", f"its encoding family {family} is unknown")
     known = schemas.read(binary(schema, "schema", SCHEMA_BYTES_MAX))
     numbers = binary(encodings, "column encodings", ARRAY_LENGTH_MAX)
-    if len(numbers) != len(known.columns):
-        malformed(f"block of {known.name}", f"{len(numbers)} encodings stand for {len(known.columns)} columns")
+    wanted = len(known.columns) if family == CANONICAL else 0
+    if len(numbers) != wanted:
+        malformed(f"block of {known.name}", f"{len(numbers)} encodings stand for {wanted} columns")
     return known, numbers
 
 
 def _read_block(entry: object, schemas: SchemaCodec) -> BlockEntry:
     family, schema, count, first, encodings = array(entry, "block", 5)
-    known, numbers = _read_schema(family, schema, encodings, schemas)
+    known, numbers = _read_schema(family, range(RAW + 1), schema, encodings, schemas)
     number = None if first is None else integer(first, "first ordinal")
-    return BlockEntry(known, integer(count, "count"), number, numbers)
+    return BlockEntry(known, integer(count, "count"), number, numbers, family == RAW)
 
 
 def _read_chunk(entry: object, schemas: SchemaCodec) -> ChunkEntry:
     family, schema, run, number, purpose, after, upto, count, sent, digest, encodings = array(entry, "chunk", 11)
-    known, numbers = _read_schema(family, schema, encodings, schemas)
+    known, numbers = _read_schema(family, range(CANONICAL + 1), schema, encodings, schemas)
     meaning = _PURPOSES.get(text(purpose, "purpose"))
     if meaning is None:
         malformed(f"chunk of {known.name}", "its purpose is unknown")

@@ -13,6 +13,7 @@ from sync.model.batch import Batch, Chunk, Commit, Encoded, Purpose
 from sync.model.change import ABSENT, Block, Op, Value
 from sync.model.position import Position
 from sync.model.schema import Column, Kind, TableSchema, Type
+from sync.model.tuples import Tuples
 from sync.spool.log import SegmentedSpool
 from sync.spool.segment import HEADER_BYTES
 from sync.wire import coding
@@ -90,6 +91,21 @@ def batches() -> tuple[Batch, ...]:
         Batch("o", 2, (Commit(Position(9), 0, 80),), (gaps,), part=3, last=False),
         Batch("o", 2, (Commit(Position(9), 0, 0),), (Block(schema, b"", tuple([] for _ in columns), ()),)),
         Batch("o", 3, (Commit(Position(9), 0, 0),), (), (), ("only a mark",)),
+        *raw_batches(),
+    )
+
+
+def raw_batches() -> tuple[Batch, ...]:
+    """Raw rows: nothing but short texts, and with NULL, what was not sent and what is no number."""
+    schema = TableSchema("r", (Column("a", Type(Kind.INT32)), Column("b", Type(Kind.TEXT))), (0,))
+    short = b"".join(b"t\0\0\0\1%dt\0\0\0\3one" % n for n in range(8))
+    mixed = b"t\0\0\0\0011n" + b"t\0\0\0\0012u" + b"t\0\0\0\1xt\0\0\0\0"
+    return tuple(
+        Batch("o", 4, (Commit(Position(9), 0, rows),), (Block(schema, ops, Tuples(schema, body, rows), range(rows)),))
+        for body, rows, ops in (
+            (short, 8, bytes([Op.INSERT]) * 8),
+            (mixed, 3, bytes([Op.INSERT, Op.UPDATE, Op.DELETE])),
+        )
     )
 
 

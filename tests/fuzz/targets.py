@@ -67,6 +67,10 @@ def decodes(payload: bytes) -> bool:
         explained(error)
         return False
     assert schemas == (*(b.schema for b in batch.blocks), *(c.schema for c in batch.chunks)), "the readers disagree"
+    for block in batch.blocks:
+        # Raw rows are looked into late.
+        with contextlib.suppress(ProtocolError):
+            assert {len(column) for column in block.columns} == {len(block)}
     if sum(len(block) * len(block.columns) for block in batch.blocks) <= EXACT_CELLS_MAX:
         assert exact(codec.decode(codec.encode(batch).payload)) == exact(batch)
     return True

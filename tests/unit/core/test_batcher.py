@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.core.batcher import Batcher, estimated_bytes
-from sync.model.batch import Batch, Chunk, Purpose, Transaction
+from sync.model.batch import Batch, Chunk, Commit, Purpose, Transaction
 from sync.model.change import ABSENT, Block, Op, Row
 from sync.model.position import Position
 from sync.model.schema import Column, Kind, TableSchema, Type
+from sync.model.tuples import Tuples
 
 ONE = TableSchema("one", (Column("k", Type(Kind.INT32)), Column("v", Type(Kind.TEXT))), (0,))
 TWO = TableSchema("two", ONE.columns, (0,))
@@ -161,3 +165,44 @@ def test_one_large_value_among_many_is_seen() -> None:
     """Invariant 7: a sample would miss it."""
     rows: list[tuple[Op, Row]] = [(Op.UPSERT, (i, "x" * 1_000_000 if i == 501 else "x")) for i in range(1000)]
     assert estimated_bytes(Transaction(Position(1), 1, (Block.of(ONE, rows),))) > 1_000_000
+
+
+def raw(position: int, rows: int, start: int = 0) -> Transaction:
+    cell = b"t\0\0\0\1%d" % position
+    block = Block(ONE, bytes([Op.INSERT]) * rows, Tuples(ONE, 2 * cell * rows, rows), range(start, start + rows))
+    return Transaction(Position(position), position * 1000, (block,))
+
+
+def test_raw_rows_stay_raw_where_all_of_them_are() -> None:
+    (batch,) = drain(Batcher("o", 1, 1 << 20), [raw(1, 2), raw(2, 3)])
+    (block,) = batch.blocks
+    assert isinstance(block.columns, Tuples)
+    assert [row[0] for row in zip(*block.columns, strict=True)] == [1, 1, 2, 2, 2]
+    (batch,) = drain(Batcher("o", 1, 1 << 20), [raw(1, 2), transaction(2, ONE)])
+    assert [list(column) for column in batch.blocks[0].columns] == [[1, 1, 2, 2], ["1", "1", "x", "x"]]
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=4), max_size=4))
+def test_a_run_of_transactions_is_as_good_as_each_of_them(runs: list[list[tuple[int, bool]]]) -> None:
+    """Invariants 2 and 3: `earlier` says where each transaction ends, also where the filter took rows away."""
+    single: list[Transaction] = []
+    joined: list[Transaction] = []
+    for run in runs:
+        pieces: list[Block] = []
+        commits: list[Commit] = []
+        end = 0
+        for rows, kept in run:
+            made = raw(len(single) + 1, rows, end)
+            end += rows
+            commits.append(Commit(made.position, made.committed_at_us, end))
+            single.append(made if kept else replace(made, blocks=()))
+            pieces += single[-1].blocks
+        tuples = Tuples.joined([b.columns for b in pieces if isinstance(b.columns, Tuples)]) if pieces else None
+        ordinals = [ordinal for block in pieces for ordinal in block.ordinals]
+        blocks = (Block(ONE, bytes([Op.INSERT]) * len(ordinals), tuples, ordinals),) if tuples else ()
+        last = commits.pop()
+        joined.append(Transaction(last.position, last.committed_at_us, blocks, earlier=tuple(commits)))
+    given_, expected = drain(Batcher("o", 1, 1 << 20), joined), drain(Batcher("o", 1, 1 << 20), single)
+    assert [replay(batch) for batch in given_] == [replay(batch) for batch in expected]
+    assert [[c.position for c in b.commits] for b in given_] == [[c.position for c in b.commits] for b in expected]
+    assert all(one.end <= other.end for batch in given_ for one, other in pairwise(batch.commits))

@@ -11,6 +11,7 @@ from sync.model.batch import Batch, Chunk, Commit, Purpose
 from sync.model.change import ABSENT, Block, Columns, Op, Row, Value
 from sync.model.position import Position
 from sync.model.schema import Column, Kind, TableSchema, Type
+from sync.model.tuples import Tuples
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=12)  # any code point, lone surrogates too
 NAMES = st.text(max_size=12)
@@ -50,10 +51,21 @@ def schemas(draw: st.DrawFn) -> TableSchema:
 
 
 @st.composite
+def raw_rows(draw: st.DrawFn, schema: TableSchema, count: int) -> Tuples:
+    """Rows as pgoutput has them; texts are of no type, so that only text columns can be read."""
+    texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12).map(str.encode)
+    cells = st.one_of(texts.map(lambda text: b"t" + len(text).to_bytes(4, "big") + text), st.sampled_from([b"n", b"u"]))
+    some: list[bytes] = draw(st.lists(cells, min_size=1, max_size=6))
+    return Tuples(schema, b"".join(cell for cell in tiled(some, count * len(schema.columns))), count)
+
+
+@st.composite
 def blocks(draw: st.DrawFn, schema: TableSchema, first: int) -> Block:
     count = draw(LENGTHS)
     ops = bytes(tiled(draw(st.lists(st.sampled_from(list(map(int, Op))), min_size=1, max_size=3)), count))
     columns: Columns = tuple(draw(columns_of(count)) for _ in schema.columns)
+    if draw(st.integers(0, 3)) == 0:
+        columns = draw(raw_rows(schema, count))
     steps = tiled(draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)), count)
     ordinals = list(accumulate(steps, initial=first))[:count]
     return Block(schema, ops, columns, ordinals if draw(st.booleans()) else range(first, first + count))
@@ -98,8 +110,12 @@ def batches(draw: st.DrawFn) -> Batch:
 
 def exact(batch: Batch) -> str:
     """All of a batch as text: repr tells 1 from True, 0.0 from -0.0, and shows every NaN as equal to itself."""
-    made = [Block(b.schema, b.ops, b.columns, list(b.ordinals)) for b in batch.blocks]
+    made = [(b.schema, b.ops, _shown(b.columns), list(b.ordinals)) for b in batch.blocks]
     return repr((batch.origin, batch.epoch, batch.commits, made, batch.chunks, batch.marks, batch.part, batch.last))
+
+
+def _shown(columns: Columns) -> object:
+    return (columns.rows, columns.body) if isinstance(columns, Tuples) else columns
 
 
 def users(count: int = 1, op: Op = Op.UPDATE) -> Batch:
