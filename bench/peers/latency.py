@@ -93,19 +93,19 @@ class Trial:
         if noise is not None:
             noise.end()
         seconds = time.perf_counter() - start
-        taken = _taken(writer.committed(), seen)
-        percent = quantiles(taken, n=100, method="inclusive")
+        delays = taken(writer.committed(), seen)
+        percent = quantiles(delays, n=100, method="inclusive")
         now = system.sent_bytes()
         return Latency(
             system=system.name,
             rate=rate,
             round=round_,
             noise_rows_per_s=noise.rows_per_s if noise else 0,
-            transactions=len(taken),
+            transactions=len(delays),
             p50_ms=percent[49] * 1000,
             p95_ms=percent[94] * 1000,
             p99_ms=percent[98] * 1000,
-            max_ms=max(taken) * 1000,
+            max_ms=max(delays) * 1000,
             seconds=seconds,
             sent_bytes=None if sent is None or now is None else now - sent,
             parts={name: mark.usage(pids) for name, pids in parts.items()},
@@ -136,7 +136,7 @@ def _watch(
     return seen
 
 
-def _taken(committed: Mapping[tuple[int, int], float], seen: Mapping[tuple[int, int], float]) -> Sequence[float]:
+def taken(committed: Mapping[tuple[int, int], float], seen: Mapping[tuple[int, int], float]) -> Sequence[float]:
     """Seconds from commit to visible, behind the warm-up. A row can be seen before its writer is told."""
     begun = min(committed.values())
     return [max(0.0, seen[row] - at) for row, at in committed.items() if at > begun + WARM_UP_S]

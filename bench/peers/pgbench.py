@@ -55,18 +55,23 @@ class Writer:
         return last
 
     def committed(self) -> dict[tuple[int, int], float]:
-        """When each transaction ended, in seconds since 1970, by client and number from 1."""
-        ended: dict[tuple[int, int], float] = {}
-        count: dict[int, int] = {}
-        for path in sorted(self._log.parent.glob(f"{self._log.name}.[0-9]*")):
-            for line in path.read_text("ascii").splitlines():
-                client, _, _, _, second, micro, *_ = map(int, line.split())
-                count[client] = count.get(client, 0) + 1
-                ended[client, count[client]] = second + micro / 1e6
-        return ended
+        """See the function of that name; only behind the end."""
+        return committed(self._log)
 
     def end(self) -> None:
         """Wait for it. Raises `RuntimeError` where it failed."""
         said, _ = self._process.communicate(timeout=self.seconds + 60)
         if self._process.returncode:
             raise RuntimeError(f"pgbench ended with {self._process.returncode}: {said}")
+
+
+def committed(log: Path) -> dict[tuple[int, int], float]:
+    """When each transaction ended, in seconds since 1970, by client and number from 1; `log` is pgbench's prefix."""
+    ended: dict[tuple[int, int], float] = {}
+    count: dict[int, int] = {}
+    for path in sorted(log.parent.glob(f"{log.name}.[0-9]*")):
+        for line in path.read_text("ascii").splitlines():
+            client, _, _, _, second, micro, *_ = map(int, line.split())
+            count[client] = count.get(client, 0) + 1
+            ended[client, count[client]] = second + micro / 1e6
+    return ended
