@@ -29,7 +29,6 @@ EPILOG = """examples:
 def main() -> None:
     """Parse, run, show."""
     options = _options()
-    os.nice(options.nice)
     with two_servers() as servers, tempfile.TemporaryDirectory(prefix="peers-") as folder, Crew() as crew:
         _lay_out(servers, options.scale)
         Run(servers, Path(folder), crew, options).do()
