@@ -79,7 +79,7 @@ CREATE TYPE pair AS (a int, b text);
 @pytest.mark.parametrize("copies", [1, ARRAY_ROWS_MAX + 1], ids=["arrays", "copy"])
 def test_every_type_comes_back_as_it_was(secondary: Make, copies: int) -> None:
     """Invariant 1, on the way in (arrays and COPY) and on both ways out (a query and the text form of the log)."""
-    missing = {"xml"} if major() >= 15 else {"xml", "numeric(3,-2)"}
+    missing = {"xml"} if major() >= 15 else {"xml", "numeric(3,-2)", "numeric(2,4)"}
     columns = ", ".join(f"c{at} {declared}" for at, declared in enumerate(TYPES) if declared not in missing)
     on = secondary(f"{MADE} CREATE TABLE t (id int PRIMARY KEY, {columns})")
     schema = on.tables["t"]
