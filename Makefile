@@ -40,8 +40,8 @@ demo-postgres: $(STAMP) ## the same on two PostgreSQL servers, which it starts a
 test: $(STAMP) ## all tests, in random order, on all cores
 	$(BIN)/pytest -n auto $(ARGS)
 
-sim: $(STAMP) ## seeded worlds of two nodes with faults (SEEDS=10000; SEED=1 STORY=1 tells one)
-	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED) $(if $(STORY),--story),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --jobs $(or $(JOBS),2))
+sim: $(STAMP) ## seeded worlds of two nodes with faults (SEEDS=10000; SEED=1 STORY=1 tells one; POSTGRES=1)
+	$(BIN)/python -m tests.sim $(if $(POSTGRES),--postgres) $(if $(SEED),--seed $(SEED) $(if $(STORY),--story),--seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --jobs $(or $(JOBS),2))
 
 ROUNDS ?= 200
 crash: $(STAMP) ## a pair under load, its nodes killed at random moments (ROUNDS=200)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from multiprocessing import Pool
 
 from tests.sim.play import Outcome, play
+from tests.sim.postgres import PostgresWorld
+from tests.sim.world import World
 
 
 def main() -> int:
@@ -18,20 +21,23 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="play so many")
     parser.add_argument("--first", type=int, default=0, help="from this one on")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--postgres", action="store_true", help="source, target or both in a real PostgreSQL server")
     given = parser.parse_args()
+    world_type = PostgresWorld if given.postgres else World
     if given.seed is not None:
-        outcome = play(given.seed, told=given.story)
+        outcome = play(given.seed, told=given.story, world_type=world_type)
         sys.stdout.write("".join(f"{line}\n" for line in outcome.story))
         _show(outcome)
         return 1 if outcome.failure else 0
-    return _many(range(given.first, given.first + given.seeds), given.jobs)
+    return _many(range(given.first, given.first + given.seeds), given.jobs, world_type)
 
 
-def _many(seeds: range, jobs: int) -> int:
+def _many(seeds: range, jobs: int, world_type: type[World]) -> int:
+    one = partial(play, world_type=world_type)
     started = time.perf_counter()
     steps = failed = 0
     with Pool(jobs) as pool:
-        for outcome in pool.imap_unordered(play, seeds, chunksize=8) if jobs > 1 else map(play, seeds):
+        for outcome in pool.imap_unordered(one, seeds, chunksize=8) if jobs > 1 else map(one, seeds):
             steps += outcome.steps
             if outcome.failure:
                 failed += 1

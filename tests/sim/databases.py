@@ -1,25 +1,36 @@
-"""The two databases of a world: the memory adapter, whose server can crash under an open connection.
+"""The two databases of a world, each behind a server that can crash under an open connection.
 
 The rule it keeps: after a crash a connection is dead until it is closed and opened again, whatever its server does.
+What a world has to know of a kind of database is said once, by `Server`; most worlds are of the memory adapter's kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
+from typing import Any
 
-from adapters.memory import MemoryDatabase, MemorySource, MemoryTarget
+from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarget
 from sync.errors import DatabaseBusy, DatabaseRefused, RowRefused
 from sync.model.batch import Checkpoint, ChunkRequest, Transaction
+from sync.model.change import Change, Columns, Row
 from sync.model.position import START, Position
 from sync.model.schema import TableSchema
+from sync.model.writes import Writes
+from sync.ports import Site, Source, Target
+from tests.sim.judge import TargetRows
+from tests.sim.workload import Operation, as_changes
 
 
-class Server:
+class Server(ABC):
     """A database server: its database, and the faults under way."""
 
-    def __init__(self, database: MemoryDatabase, random: Random) -> None:
-        self.database = database
+    restorable = True
+    """Whether an earlier state can be put in its database's place."""
+
+    def __init__(self, name: str, random: Random) -> None:
+        self.name = name
         self.random = random
         self.life = 0
         """Counts the crashes."""
@@ -37,33 +48,157 @@ class Server:
         if self.busy_rate and self.random.random() < self.busy_rate:
             raise DatabaseBusy("the server is busy", "it is simulated", "Wait.")
 
+    @abstractmethod
+    def commit(self, operations: Sequence[Operation]) -> int:
+        """Run one transaction of an application. Its own position is the given one or higher, and below the next."""
+
+    @abstractmethod
+    def site(self) -> Site: ...
+    @abstractmethod
+    def source(self, part_rows_max: int) -> Source: ...
+    @abstractmethod
+    def target(self) -> Target: ...
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Let the source know nothing of what was committed until now."""
+
+    @abstractmethod
+    def rows(self, *, durable: bool = False) -> TargetRows:
+        """What a reader sees; or what a crash would leave, as far as that is known."""
+
+    @abstractmethod
+    def checkpoints(self, *, durable: bool = False) -> Sequence[Checkpoint]:
+        """Those that go with `rows`."""
+
+    @property
+    @abstractmethod
+    def settled(self) -> bool:
+        """Whether a crash would lose nothing."""
+
+    @abstractmethod
+    def crash(self) -> None:
+        """Lose what was not made durable, and every connection."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Notice that a process is gone: what its connections had begun is rolled back."""
+
+    @abstractmethod
+    def backup(self) -> Any:  # noqa: ANN401  whatever `restore` takes
+        """The database as a crash would leave it."""
+
+    @abstractmethod
+    def restore(self, backup: Any) -> None:  # noqa: ANN401  as above
+        """Put an earlier state in its place."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database."""
+
     def reachable_checkpoint(self, *, durable: bool = False) -> Checkpoint | None:
-        state = self.database.durable if durable else self.database.state
-        return max(state.checkpoints.values(), key=lambda stored: stored.position, default=None)
+        return max(self.checkpoints(durable=durable), key=lambda stored: stored.position, default=None)
 
 
-class SimSource(MemorySource):
+class MemoryServer(Server):
+    """The memory adapter's database."""
+
+    def __init__(
+        self, name: str, random: Random, schemas: Iterable[TableSchema], wall_us: Callable[[], int] = lambda: 0
+    ) -> None:
+        super().__init__(name, random)
+        self.database = MemoryDatabase(schemas, name=name, wall_us=wall_us)
+
+    def commit(self, operations: Sequence[Operation]) -> int:
+        return self.database.commit(as_changes(operations))
+
+    def site(self) -> Site:
+        return MemorySite(self.database)
+
+    def source(self, part_rows_max: int) -> Source:
+        return MemorySource(self.database, part_rows_max=part_rows_max)
+
+    def target(self) -> Target:
+        return MemoryTarget(self.database)
+
+    def forget(self) -> None:
+        self.database.history.clear()
+
+    def rows(self, *, durable: bool = False) -> TargetRows:
+        return (self.database.durable if durable else self.database.state).rows
+
+    def checkpoints(self, *, durable: bool = False) -> Sequence[Checkpoint]:
+        return tuple((self.database.durable if durable else self.database.state).checkpoints.values())
+
+    @property
+    def settled(self) -> bool:
+        return self.database.state is self.database.durable
+
+    def crash(self) -> None:
+        self.database.crash()
+
+    def disconnect(self) -> None:
+        """A draft is nothing that another connection could meet."""
+
+    def backup(self) -> dict[str, Any]:
+        saved = dict(self.database.__dict__)
+        return saved | {"state": self.database.durable, "history": list(self.database.history)}
+
+    def restore(self, backup: dict[str, Any]) -> None:
+        self.database.__dict__.update(backup)
+        self.database.history = list(self.database.history)
+        self.database.fail_next = []
+
+    def close(self) -> None:
+        """It goes with the object."""
+
+
+class _Connection:
+    """A connection of an adapter, as long as its server lives."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._life = -1
+
+    def _opening(self) -> None:
+        self._server.ask()
+        self._life = self._server.life
+
+    def _alive(self) -> None:
+        self._server.ask()
+        if self._life != self._server.life:
+            raise DatabaseBusy("the connection broke", "the server was restarted", "Connect again.")
+
+
+class SimSource(_Connection):
     """Lets the world do something between two transactions of a read."""
 
     def __init__(
         self, server: Server, part_rows_max: int, between: Callable[[], None], told: Callable[[int], None]
     ) -> None:
-        super().__init__(server.database, part_rows_max=part_rows_max)
-        self._server, self._between, self._confirming = server, between, told
-        self._life = -1
+        super().__init__(server)
+        self._source = server.source(part_rows_max)
+        self._between, self._confirming = between, told
+        self.mode = self._source.mode
+
+    @property
+    def origin(self) -> str:
+        return self._source.origin
 
     def open(self, captured: Mapping[str, TableSchema], after: Position) -> None:
-        self._server.ask()
-        self._life = self._server.life
-        super().open(captured, after)
+        self._opening()
+        self._source.open(captured, after)
 
     def wait(self, timeout_s: float) -> bool:
         self._alive()
-        return super().wait(timeout_s)
+        return self._source.wait(timeout_s)
+
+    def wake(self) -> None:
+        self._source.wake()
 
     def read(self, chunk: ChunkRequest | None = None) -> Iterator[Transaction]:
         self._alive()
-        for transaction in super().read(chunk):
+        for transaction in self._source.read(chunk):
             yield transaction
             self._between()
             self._alive()
@@ -71,73 +206,78 @@ class SimSource(MemorySource):
     def confirm(self, position: Position) -> None:
         self._alive()
         self._confirming(position)
-        super().confirm(position)
+        self._source.confirm(position)
 
-    def _alive(self) -> None:
-        self._server.ask()
-        if self._life != self._server.life:
-            raise DatabaseBusy("the connection broke", "the server was restarted", "Connect again.")
+    def close(self) -> None:
+        self._source.close()
 
 
-class SimTarget(MemoryTarget):
+class SimTarget(_Connection):
     """Tells the judge of every commit."""
 
     def __init__(self, server: Server, committed: Callable[[], None], flushed: Callable[[], None]) -> None:
-        super().__init__(server.database)
-        self._server, self._committed, self._flushed = server, committed, flushed
-        self._life = -1
+        super().__init__(server)
+        self._target = server.target()
+        self._committed, self._flushed = committed, flushed
 
     def open(self) -> None:
-        self._server.ask()
-        self._life = self._server.life
-        super().open()
+        self._opening()
+        self._target.open()
+
+    def tables(self) -> Mapping[str, TableSchema]:
+        self._alive()
+        return self._target.tables()
 
     def checkpoint(self, origin: str) -> Checkpoint | None:
         self._alive()
-        return super().checkpoint(origin)
+        return self._target.checkpoint(origin)
 
     def epoch(self) -> int:
         self._alive()
-        return super().epoch()
+        return self._target.epoch()
 
     def begin(self) -> None:
         self._alive()
-        super().begin()
+        self._target.begin()
 
-    def _live(self):  # type: ignore[no-untyped-def]  # noqa: ANN202  the adapter's own draft
-        self._alive()
-        return super()._live()
-
-    def write(self, writes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def write(self, writes: Sequence[Writes]) -> int:
         for each in writes:
             self._check(each.schema)
-        return super().write(writes)
+        self._alive()
+        return self._target.write(writes)
 
-    def write_ordered(self, changes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def write_ordered(self, changes: Iterable[Change]) -> int:
         listed = list(changes)
         for change in listed:
             self._check(change.schema)
-        return super().write_ordered(listed)
+        self._alive()
+        return self._target.write_ordered(listed)
+
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+        self._alive()
+        return self._target.read_range(schema, after, upto)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         server = self._server
         if server.disk_full:
             raise DatabaseRefused("could not commit", "the disk is full", "Make room.")
-        super().commit(checkpoint)
+        self._alive()
+        self._target.commit(checkpoint)
         self._committed()
         if server.unsure_commit_rate and server.random.random() < server.unsure_commit_rate:
             self._life = -1
             raise DatabaseBusy("the connection broke", "the answer to a commit was lost", "Connect again.")
 
+    def rollback(self) -> None:
+        self._target.rollback()
+
     def flush(self) -> None:
         self._alive()
-        super().flush()
+        self._target.flush()
         self._flushed()
 
-    def _alive(self) -> None:
-        self._server.ask()
-        if self._life != self._server.life:
-            raise DatabaseBusy("the connection broke", "the server was restarted", "Connect again.")
+    def close(self) -> None:
+        self._target.close()
 
     def _check(self, schema: TableSchema) -> None:
         if schema.name in self._server.refused_tables:

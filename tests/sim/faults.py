@@ -90,7 +90,7 @@ def busy(world: World) -> None:
     server = world.random.choice((world.source, world.target))
     rate = world.random.choice((0.05, 0.3, 1.0))
     _for_a_while(
-        world, lambda on: setattr(server, "busy_rate", rate if on else 0.0), f"{server.database.name} is busy at {rate}"
+        world, lambda on: setattr(server, "busy_rate", rate if on else 0.0), f"{server.name} is busy at {rate}"
     )
 
 

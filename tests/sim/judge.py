@@ -35,6 +35,8 @@ class Judge:
         """`columns` names the target's columns by table; `decompress` undoes the payload's compression."""
         self._columns = columns
         self.books = Books()
+        self.tables: Sequence[str] = tuple(COLUMNS)
+        """Those that the source can capture."""
         self.exact = False
         """Whether the copies are done, so that the target must equal the source at its checkpoint from now on."""
         self.lossy = True
@@ -97,7 +99,7 @@ class Judge:
         changed = self._look(rows)
         place = bisect_right(self.books.positions, position) - 1
         state = self.books.states[place]
-        for table in COLUMNS if moved else changed:
+        for table in self.tables if moved else changed:
             if self.exact and position >= self._exact_from:
                 self._must_equal(table, state[table], position)
             elif table in changed:
@@ -142,7 +144,7 @@ class Judge:
     def at_rest(self, rows: TargetRows, position: int, spool_newest: int) -> None:
         """Everything is healed, and nothing happens any more: both sides must be equal."""
         self._look(rows)
-        for table in COLUMNS:
+        for table in self.tables:
             self._must_equal(table, self.books.states[-1][table], position)
         if position < spool_newest:
             raise Violation(1, f"the target stands at {position}, the spool at {spool_newest}")
@@ -151,13 +153,13 @@ class Judge:
         """Whether the target is not yet what the source is."""
         self._look(rows)
         newest = self.books.states[-1]
-        return any(self._contents[table] != newest[table] for table in COLUMNS)
+        return any(self._contents[table] != newest[table] for table in self.tables)
 
     def _look(self, rows: TargetRows) -> list[str]:
         """Read the tables that have another content than before; gives their names."""
         changed = []
-        for table, names in COLUMNS.items():
-            held = rows[table]
+        for table in self.tables:
+            names, held = COLUMNS[table], rows[table]
             if self._held.get(table) is held:
                 continue
             self._held[table] = held

@@ -19,17 +19,18 @@ class Outcome:
     steps: int
     commits: int
     story: tuple[str, ...] = ()
+    options: str = ""
 
     @property
     def replay(self) -> str:
         """The command that shows the same story again."""
-        return f"python -m tests.sim --seed {self.seed} --story"
+        return f"python -m tests.sim {self.options}--seed {self.seed} --story"
 
 
 def play(seed: int, *, told: bool = False, world_type: type[World] = World) -> Outcome:
     """Play one seed."""
-    world = world_type(seed, told=told)
     failure = ""
+    world = world_type(seed, told=told)
     try:
         _trouble(world)
         faults.heal(world)
@@ -43,7 +44,9 @@ def play(seed: int, *, told: bool = False, world_type: type[World] = World) -> O
         failure = f"a defect: {error!r}"
         if told:
             raise
-    return Outcome(seed, failure, world.timeline.steps, world.judge.commits, tuple(world.story or ()))
+    finally:
+        world.close()
+    return Outcome(seed, failure, world.timeline.steps, world.judge.commits, tuple(world.story or ()), world.options)
 
 
 def _trouble(world: World) -> None:

@@ -6,12 +6,11 @@ What `sync.node.primary` spreads over threads happens here as single things on t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from adapters.memory import MemorySite
 from sync.core.backoff import Backoff
 from sync.core.progress import Progress
 from sync.errors import AdminSyncError, SpoolError
@@ -223,6 +222,7 @@ class PrimaryNode:
         """Kill the process; with the power also what the disk had not made sure."""
         if self._process is not None:
             self._process.life.alive = False
+            self.server.disconnect()
             self._process = None
         for disk in (self.spool_disk, self.state_disk):
             disk.crash_in, disk.dead = None, False
@@ -235,7 +235,8 @@ class PrimaryNode:
         return Backoff(limit_s=RETRY_LIMIT_S, random=self.random.random)
 
     def _survey(self) -> Mapping[str, TableSchema]:
-        return FILTER.captured(MemorySite(self.server.database).catalog())
+        with closing(self.server.site()) as site:
+            return FILTER.captured(site.catalog())
 
     # The capture thread.
 

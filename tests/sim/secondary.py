@@ -144,6 +144,7 @@ class SecondaryNode:
         """Kill the process."""
         self.life.alive = False
         self._link = None
+        self.server.disconnect()
 
     def serve(self, end: End) -> None:
         """Take a connection; an older one of the same peer is dead, though this side may not have noticed."""

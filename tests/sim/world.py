@@ -7,16 +7,17 @@ again, step by step, from the same seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from random import Random
+from typing import Any
 
 import zstandard
 
-from adapters.memory import MemoryDatabase, MemorySite
 from sync.core.filter import Filter
 from sync.errors import AdminSyncError
-from sync.model.change import Change, Op
 from sync.model.notice import Notice
+from sync.model.schema import TableSchema
 from sync.receiver.applier import Applier
 from sync.receiver.guard import Guard
 from sync.replicator.capture import Capture
@@ -24,16 +25,16 @@ from sync.replicator.wall import Wall
 from sync.spool.log import SegmentedSpool
 from sync.wire.dictionary import DICTIONARY_V1
 from tests.sim.books import Backup
-from tests.sim.databases import Server, position_of
+from tests.sim.databases import MemoryServer, Server, position_of
 from tests.sim.judge import Judge, Violation
 from tests.sim.network import End, Network
 from tests.sim.primary import PrimaryNode
 from tests.sim.secondary import SecondaryNode
 from tests.sim.shape import Shape, draw
-from tests.sim.tables import AWAY_SENTINEL, EX_AGENT, FILTER, REPLICATED, SCHEMAS, SYNONYMS
+from tests.sim.tables import AWAY_SENTINEL, FILTER, REPLICATED, SCHEMAS
 from tests.sim.timeline import Life, Timeline
 from tests.sim.wiretap import LineFault
-from tests.sim.workload import Workload, as_changes
+from tests.sim.workload import Operation, Workload
 
 REST_S = 300.0
 """Virtual time that a healed pair gets to become equal."""
@@ -51,6 +52,8 @@ class World:
     wall_type: type[Wall] = Wall
     spool_type: type[SegmentedSpool] = SegmentedSpool
     filter: Filter = FILTER
+    options = ""
+    """What the command that plays such worlds has to be told."""
 
     def __init__(self, seed: int, *, told: bool = False) -> None:
         self.seed = seed
@@ -69,13 +72,9 @@ class World:
         self.target_slowness = 1.0
         self.right_epoch = 0
         """What the primary's epoch has to be, where it came back with an older one."""
-        source, target = (
-            MemoryDatabase(SCHEMAS.values(), name="east", wall_us=self.timeline.wall_us),
-            MemoryDatabase(REPLICATED, name="west", wall_us=self.timeline.wall_us),
-        )
-        self.source, self.target = Server(source, self.random), Server(target, self.random)
+        self.source, self.target = self.make_servers()
         self._furnish()
-        self._backups = [target.state]
+        self._backups = [self.target.backup()]
         self._source_backups = [self._source_backup()]
         self.primary = PrimaryNode(self, self.source, self.random)
         self.secondary = SecondaryNode(self, self.target, self.random)
@@ -84,18 +83,34 @@ class World:
         """Fill the databases as they are before the two are paired."""
         for _ in range(self.random.randint(0, 12)):
             self.commit()
-        captured = FILTER.captured(MemorySite(self.source.database).catalog())
-        MemorySite(self.source.database).install_capture(captured)
+        with closing(self.source.site()) as site:
+            captured = FILTER.captured(site.catalog())
+            site.install_capture(captured)
+        self.judge.tables = [table for table in self.judge.tables if table in captured]
         if self.random.random() < 0.5:
-            self.source.database.history.clear()
-        own = [
-            Change(SYNONYMS, Op.INSERT, (9, "own", f"{AWAY_SENTINEL}1")),
-            Change(EX_AGENT, Op.INSERT, (1000, 7, f"{AWAY_SENTINEL}2")),
+            self.source.forget()
+        own: list[Operation] = [
+            ("synonyms", "insert", {"acd_no": 9, "item": "own", "value": f"{AWAY_SENTINEL}1"}),
+            ("ex_agent", "insert", {"id": 1000, "zone": 7, "text": f"{AWAY_SENTINEL}2"}),
         ]
-        self.target.database.commit(own)
-        self.target.database.history.clear()
-        MemorySite(self.target.database).install_guard(captured, "east")
-        self.judge.own_rows = {change.schema.name: frozenset({change.row}) for change in own}
+        self.target.commit(own)
+        self.target.forget()
+        with closing(self.target.site()) as site:
+            site.install_guard(captured, "east")
+        self.judge.own_rows = {table: frozenset({tuple(row.values())}) for table, _, row in own}
+
+    @property
+    def sides(self) -> tuple[tuple[str, Iterable[TableSchema]], ...]:
+        """Name and tables of the source and of the target."""
+        return ("east", SCHEMAS.values()), ("west", REPLICATED)
+
+    def make_servers(self) -> tuple[Server, Server]:
+        """Make source and target."""
+        source, target = (MemoryServer(name, self.random, made, self.timeline.wall_us) for name, made in self.sides)
+        return source, target
+
+    def close(self) -> None:
+        """Let go of what is outside of this process."""
 
     # What happens.
 
@@ -108,7 +123,7 @@ class World:
     def commit(self, *, large: bool = False) -> None:
         """Let an application of the primary commit a transaction."""
         operations = self.workload.transaction(large=large)
-        position = self.source.database.commit(as_changes(operations))
+        position = self.source.commit(operations)
         self.judge.source_committed(position, operations)
         self.tell("an application commits %s: %s", position, operations)
         if self.random.random() < 0.03 and hasattr(self, "primary"):
@@ -116,10 +131,8 @@ class World:
         if hasattr(self, "primary"):
             self.primary.wake()
 
-    def _source_backup(self) -> tuple[dict[str, object], Backup]:
-        saved = dict(self.source.database.__dict__)
-        saved["history"] = list(self.source.database.history)
-        return saved, self.judge.books.backup()
+    def _source_backup(self) -> tuple[Any, Backup]:
+        return self.source.backup(), self.judge.books.backup()
 
     def crash_primary(self, *, power: bool) -> None:
         """Kill the primary's process, and start it again after a while."""
@@ -147,29 +160,28 @@ class World:
 
     def crash_target(self) -> None:
         """Crash the target's server: commits that were not flushed are gone."""
-        database = self.target.database
-        database.crash()
+        self.target.crash()
         self.target.life += 1
         stored = self.target.reachable_checkpoint()
         self.tell("the target's server crashes, and is back at %s", position_of(stored))
-        self.judge.target_crashed(database.state.rows, position_of(stored), 0 if stored is None else stored.epoch)
+        self.judge.target_crashed(self.target.rows(), position_of(stored), 0 if stored is None else stored.epoch)
 
     def replace_target(self) -> None:
         """Put an earlier state of the target in its place, as if from a backup."""
-        database = self.target.database
-        database.state = database.durable = self.random.choice(self._backups)
+        if not self.target.restorable:
+            return
+        self.target.restore(self.random.choice(self._backups))
         self.target.life += 1
         stored = self.target.reachable_checkpoint()
         self.tell("the target is put back to %s", position_of(stored))
-        self.judge.target_replaced(database.state.rows, position_of(stored), 0 if stored is None else stored.epoch)
+        self.judge.target_replaced(self.target.rows(), position_of(stored), 0 if stored is None else stored.epoch)
 
     def restore_source(self) -> None:
         """Put an earlier state of the source in its place, as if from a backup."""
-        database, random = self.source.database, self.random
-        saved, booked = random.choice(self._source_backups)
-        database.__dict__.update(saved)
-        database.history = list(database.history)
-        database.fail_next = []
+        if not self.source.restorable:
+            return
+        saved, booked = self.random.choice(self._source_backups)
+        self.source.restore(saved)
         self.source.life += 1
         self.judge.books.restore(booked)
         self.judge.history_lost()
@@ -200,21 +212,20 @@ class World:
         self.timeline.run_until(self.timeline.now + 3.0)
         if not self._is_at_rest():
             raise Violation(1, f"the pair came to rest and left it again: {self._state()}")
-        database = self.target.database
         spool = self.primary.running.spool
         stored = self.target.reachable_checkpoint(durable=True)
-        self.judge.at_rest(database.durable.rows, position_of(stored), spool.newest)
+        self.judge.at_rest(self.target.rows(durable=True), position_of(stored), spool.newest)
         if self.judge.commits != commits:
             raise Violation(4, "the target is written to while nothing happens")
 
     def _is_at_rest(self) -> bool:
         if not self.primary.alive or not self.secondary.life.alive:
             return False
-        running, database = self.primary.running, self.target.database
+        running = self.primary.running
         stored = position_of(self.target.reachable_checkpoint(durable=True))
         return (
-            not self.judge.differs(database.durable.rows)
-            and database.state is database.durable
+            not self.judge.differs(self.target.rows(durable=True))
+            and self.target.settled
             and running.ran
             and not self._has_news()
             and stored == running.spool.newest
@@ -237,7 +248,7 @@ class World:
             f"source {self.judge.books.positions[-1]}, spool {running.spool.oldest} to {running.spool.newest} "
             f"(durable {running.spool.durable}), target {stored}, released {running.pace.released}, "
             f"capture {'runs' if running.ran else 'fails'}, desk {'idle' if running.desk.idle else 'busy'}, "
-            f"differs {self.judge.differs(self.target.database.state.rows)}"
+            f"differs {self.judge.differs(self.target.rows())}"
         )
 
     # What is seen.
@@ -245,13 +256,13 @@ class World:
     def target_committed(self) -> None:
         stored = self.target.reachable_checkpoint()
         assert stored is not None
-        epoch = max(held.epoch for held in self.target.database.state.checkpoints.values())
+        epoch = max(held.epoch for held in self.target.checkpoints())
         self.tell("the target commits up to %s", stored.position)
-        self.judge.target_committed(self.target.database.state.rows, stored.position, epoch)
+        self.judge.target_committed(self.target.rows(), stored.position, epoch)
 
     def target_flushed(self) -> None:
         if self.random.random() < 0.05:
-            self._backups.append(self.target.database.durable)
+            self._backups.append(self.target.backup())
         self.judge.target_flushed(position_of(self.target.reachable_checkpoint(durable=True)))
 
     def copy_needed(self, reason: str) -> None:
