@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -257,12 +258,23 @@ class SimTarget(_Connection):
         self._alive()
         return self._target.read_range(schema, after, upto)
 
+    def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
+        for each in writes:
+            self._check(each.schema)
+        with self._committing():
+            return self._target.apply(writes, checkpoint)
+
     def commit(self, checkpoint: Checkpoint) -> None:
+        with self._committing():
+            self._target.commit(checkpoint)
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
         server = self._server
         if server.disk_full:
             raise DatabaseRefused("could not commit", "the disk is full", "Make room.")
         self._alive()
-        self._target.commit(checkpoint)
+        yield
         self._committed()
         if server.unsure_commit_rate and server.random.random() < server.unsure_commit_rate:
             self._life = -1

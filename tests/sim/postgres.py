@@ -26,6 +26,7 @@ from sync.model.batch import Checkpoint
 from sync.model.change import ABSENT
 from sync.model.position import Position
 from sync.model.schema import Kind, TableSchema
+from sync.model.writes import Writes
 from sync.ports import Site, Source, Target
 from tests.postgres import cluster
 from tests.sim.databases import MemoryServer, Server
@@ -94,9 +95,13 @@ class PostgresServer(Server):
         server = self
 
         class Noting(PostgresTarget):
-            def commit(self, checkpoint: Checkpoint) -> None:
-                super().commit(checkpoint)
+            def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
                 server._unflushed = True
+                return super().apply(writes, checkpoint)
+
+            def commit(self, checkpoint: Checkpoint) -> None:
+                server._unflushed = True
+                super().commit(checkpoint)
 
             def flush(self) -> None:
                 super().flush()
