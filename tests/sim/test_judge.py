@@ -20,14 +20,24 @@ pytestmark = pytest.mark.sim
 SEEDS = range(60)
 
 
-class SkippingApplier(Applier):
+class InSteps(Applier):
+    """Never applies in one go, so that a defect can stand between two steps."""
+
+    def _apply_whole(self, batches: Sequence[Batch], last: Batch) -> int:
+        self.target.begin()
+        repairs = self._write_changes(batches)
+        self._commit(last)
+        return repairs
+
+
+class SkippingApplier(InSteps):
     """Leaves the changes of every tenth position out, but takes the position."""
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
         return 0 if batches[-1].position % 10 == 0 else super()._write_changes(batches)
 
 
-class RepeatingApplier(Applier):
+class RepeatingApplier(InSteps):
     """Applies every batch twice."""
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
@@ -35,7 +45,7 @@ class RepeatingApplier(Applier):
         return super()._write_changes(batches)
 
 
-class EarlyCheckpoint(Applier):
+class EarlyCheckpoint(InSteps):
     """Commits the checkpoint before the rows."""
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
