@@ -46,4 +46,6 @@ class Native:
         }
 
     def sent_bytes(self) -> int | None:
-        return measure.sent_bytes(local_port=self._source_port)
+        found = self._source.execute("SELECT client_port FROM pg_stat_replication WHERE pid = %s", (self.slot.pid(),))
+        port = found.fetchone()
+        return measure.sent_bytes(local_port=self._source_port, remote_port=port[0]) if port else None
