@@ -30,11 +30,18 @@ DROP_SLOT: Final = (
     f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
 )
 _HAS_SLOT: Final = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
-# Each row's oid and the transaction that wrote it: taking a table out and putting it back makes another.
+# The relation, and each row's oid and the transaction that wrote it: taking a table out and putting it back makes
+# another, and so does a table that was dropped and made again.
 _FINGERPRINT: Final = f"""SELECT json_build_object('publication', p.oid || ':' || p.xmin, 'tables',
-  coalesce((SELECT json_object_agg(r.prrelid, r.oid || ':' || r.xmin ORDER BY r.prrelid)
-              FROM pg_publication_rel r WHERE r.prpubid = p.oid), '{{}}'))::text
+  coalesce((SELECT json_object_agg(n.nspname || '.' || c.relname, concat_ws(':', c.oid, r.oid, r.xmin)
+                                   ORDER BY n.nspname, c.relname)
+              FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid
+              JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.prpubid = p.oid), '{{}}'))::text
   FROM pg_publication p WHERE p.pubname = '{PUBLICATION}'"""
+_SEAL: Final = (
+    f"SELECT concat_ws(' ', ({_FINGERPRINT}), (SELECT value FROM {META} WHERE name = 'publication'),"
+    f" (SELECT value FROM {META} WHERE name = 'origin'))"
+)
 _REMEMBER: Final = (
     f"INSERT INTO {META} SELECT 'publication', ({_FINGERPRINT}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -109,10 +116,20 @@ def tampered(connection: Connection, captured: Mapping[str, TableSchema]) -> str
     tables = read_tables(connection)
     for name in sorted(captured):
         # A table that was not published then was not captured then: it is copied as a new one.
-        key = str(tables[name].oid) if name in tables else ""
+        key = f"{tables[name].namespace}.{tables[name].relation}" if name in tables else ""
         if key in before["tables"] and before["tables"][key] != after["tables"].get(key):
+            if before["tables"][key].partition(":")[0] != str(tables[name].oid):
+                return f"table {name} is not the one that was captured, it was made anew"
             return f"table {name} was taken out of the publication for a while"
     return ""
+
+
+def seal(connection: Connection) -> str:
+    """A text that stays the same as long as nobody touches the publication, the installation or a published table.
+
+    Raises the driver's error where the installation is gone.
+    """
+    return str(_one(connection, _SEAL))
 
 
 def remember(connection: Connection) -> None:

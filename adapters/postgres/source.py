@@ -34,6 +34,8 @@ _IDLE_BYTES = 16 << 20
 _PACE_S = 0.0002
 _ASK_S = 0.05
 _STUCK_S = 60.0
+_WATCH_S = 1.0
+"""How often a running stream looks whether somebody altered what it depends on."""
 
 
 class PostgresSource:
@@ -55,6 +57,8 @@ class PostgresSource:
         self._slot = ""
         self._given = self._confirmed = START
         self._broken_off = False
+        self._seal = ""
+        self._watched_at = 0.0
         self._heard = False
         """Whether `wait` saw something come since the last read."""
         self._told: Position | None = None
@@ -158,6 +162,7 @@ class PostgresSource:
         # A mark waits for this server's disk, never for a standby.
         connection.execute("SET synchronous_commit = local")
         self._origin = self._installed(connection)
+        self._seal, self._watched_at = publication.seal(connection), monotonic()
         misfit = publication.misfit(connection, captured)
         if misfit:
             why = f"the publication does not name the captured tables; it lacks {misfit}"
@@ -179,6 +184,7 @@ class PostgresSource:
             raise PositionLost(what, "; ".join(losses), "All tables are copied again", resume=self._told)
         if losses:
             found = standing.mend(connection, found, server, after)
+            self._seal = publication.seal(connection)
         self._told = None
         self._standing = found
 
@@ -204,8 +210,14 @@ class PostgresSource:
         stream.start(self._slot, self._standing.lsn(self._given + 1), confirmed)
 
     def _resume(self) -> None:
-        """Begin anew where a reader gave up in the middle."""
+        """Begin anew where a reader gave up in the middle, and see that nothing was altered behind our back."""
         stream = self._live_stream
+        if monotonic() - self._watched_at > _WATCH_S:
+            self._watched_at = monotonic()
+            if publication.seal(self._live) != self._seal:
+                # What that means for what was read, the next opening says.
+                what, why = f"could not read on from {self._place}", "the publication or a table in it was altered"
+                raise DatabaseBusy(what, why, "Capture is opened anew, and says what that means")
         if self._broken_off:
             stream.close()
             self._stream = Stream(self._url, self._password)

@@ -9,12 +9,14 @@ import pytest
 from adapters.postgres import source as module
 from adapters.postgres.site import PostgresSite
 from adapters.postgres.standing import Standing
-from sync.errors import DatabaseRefused, PositionLost
+from sync.errors import DatabaseBusy, DatabaseRefused, PositionLost
 from sync.model.position import Position
+from tests.postgres import major
 from tests.unit.adapters.postgres.primary import Primary
 
 Make = Callable[..., Primary]
 KEYED = "CREATE TABLE t (id int PRIMARY KEY, v text)"
+PUBLISH = "ALTER PUBLICATION admin_sync"
 SLOT = "(SELECT slot_name FROM pg_replication_slots WHERE database = current_database())"
 
 
@@ -78,6 +80,49 @@ def test_a_publication_that_was_altered_and_installed_again(primary: Make) -> No
         made.reopen()
     made.install()
     assert_lost(made, "publication")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("ALTER PUBLICATION admin_sync DROP TABLE t", "UPDATE t SET v = 'lost'", f"{PUBLISH} ADD TABLE ONLY t"),
+        (f"{PUBLISH} SET TABLE ONLY t WHERE (id > 5)", "UPDATE t SET v = 'lost'", f"{PUBLISH} SET TABLE ONLY t"),
+    ],
+    ids=["table taken out", "row filter"],
+)
+def test_a_publication_that_is_altered_while_it_is_read(
+    primary: Make, monkeypatch: pytest.MonkeyPatch, statements: tuple[str, ...]
+) -> None:
+    """Noticed at once, not when capture is opened the next time."""
+    monkeypatch.setattr(module, "_WATCH_S", 0.0)
+    if major() < 15 and "WHERE" in statements[0]:
+        statements = (statements[0].partition(" WHERE")[0], *statements[1:])
+    made = written(primary)
+    made.source.wait(0)
+    made.run(*statements)
+    with pytest.raises(DatabaseBusy, match="altered"):
+        made.source.wait(0)
+    with pytest.raises(DatabaseBusy, match="altered"):
+        made.read()
+    assert_lost(made, "publication")
+
+
+def test_a_table_that_was_dropped_and_made_anew(primary: Make) -> None:
+    """Its rows are others, and what was written before it was published again is in no log that we read."""
+    made = written(primary)
+    made.run("DROP TABLE t", KEYED, "INSERT INTO t VALUES (7, 'lost')")
+    with pytest.raises(DatabaseRefused, match="install"):
+        made.reopen()
+    made.install()
+    assert_lost(made, "made anew")
+
+
+def test_tables_that_changed_places(primary: Make) -> None:
+    made = written(primary)
+    made.run("ALTER TABLE t RENAME TO old", KEYED, "INSERT INTO t VALUES (7, 'lost')")
+    made.tables = made.survey()
+    made.install()
+    assert_lost(made, "made anew")
 
 
 def test_another_server_with_a_copy_of_the_database(primary: Make) -> None:
