@@ -184,10 +184,10 @@ class MemoryTarget:
             draft.change(change)
         return 0
 
-    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None, limit: int | None = None) -> Columns:
         draft = self._draft or Draft(self._database)
         rows = draft.projected(self._database.tables[schema.name], schema)
-        return _columns(schema, between(schema, rows, after, upto))
+        return _columns(schema, between(schema, rows, after, upto)[:limit])
 
     def commit(self, checkpoint: Checkpoint) -> None:
         draft = self._live()

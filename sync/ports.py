@@ -184,8 +184,11 @@ class Target(Protocol):
         """Write row by row in the given order: the slow path when the set form was refused; gives the repairs."""
         ...
 
-    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
-        """Rows of a key range (exclusive `after`, inclusive `upto`), the schema's columns only, in key order."""
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None, limit: int | None = None) -> Columns:
+        """Rows of a key range (exclusive `after`, inclusive `upto`), the schema's columns only, in key order.
+
+        With `limit` no more than so many, the first ones.
+        """
         ...
 
     def commit(self, checkpoint: Checkpoint) -> None:

@@ -22,13 +22,19 @@ _REMEDY = "Bring the table to the other node's definition, then the work goes on
 
 
 def read_range(
-    connection: Connection, table: Table, schema: TableSchema, after: Row | None, upto: Row | None
+    connection: Connection,
+    table: Table,
+    schema: TableSchema,
+    after: Row | None,
+    upto: Row | None,
+    limit: int | None = None,
 ) -> Columns:
-    """All rows of (after, upto], the schema's columns, in key order."""
+    """The rows of (after, upto], the schema's columns, in key order; only the first ones where there is a limit."""
     keys = _Keys(table, schema)
     columns = ", ".join(selected(found.column.type, quote(found.name)) for found in attributes(table, schema))
     condition, values = keys.between(after, upto)
-    rows = _fetch(connection, f"SELECT {columns} FROM {table.only} WHERE {condition} ORDER BY {keys.order}", values)
+    query = f"SELECT {columns} FROM {table.only} WHERE {condition} ORDER BY {keys.order}"
+    rows = _fetch(connection, query if limit is None else f"{query} LIMIT {limit:d}", values)
     return tuple(map(list, zip(*rows, strict=True))) if rows else tuple([] for _ in schema.columns)
 
 

@@ -110,11 +110,11 @@ class PostgresTarget:
         with self._asking("could not apply") as session:
             return sum(self._write(session, [of_change(change)]) for change in changes)
 
-    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None, limit: int | None = None) -> Columns:
         with self._asking(f"could not read table {schema.name}") as session:
             session.start()
             table = self._for(session, schema).table
-            return ranges.read_range(session.connection, table, schema, after, upto)
+            return ranges.read_range(session.connection, table, schema, after, upto, limit)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._asking("could not commit") as session:

@@ -16,13 +16,19 @@ from sync.model.schema import TableSchema
 
 
 def read_range(
-    connection: sqlite3.Connection, table: Table, schema: TableSchema, after: Row | None, upto: Row | None
+    connection: sqlite3.Connection,
+    table: Table,
+    schema: TableSchema,
+    after: Row | None,
+    upto: Row | None,
+    limit: int | None = None,
 ) -> Columns:
-    """All rows of (after, upto], the schema's columns, in key order."""
+    """The rows of (after, upto], the schema's columns, in key order; only the first ones where there is a limit."""
     columns = ", ".join(map(quote, schema.column_names))
     condition, values = _condition(table, schema, after, upto)
     rows = connection.execute(
-        f"SELECT {columns} FROM {quote(table.name)} WHERE {condition} ORDER BY {_order(schema)}", values
+        f"SELECT {columns} FROM {quote(table.name)} WHERE {condition} ORDER BY {_order(schema)} LIMIT ?",
+        (*values, -1 if limit is None else limit),
     ).fetchall()
     return tuple(map(list, zip(*rows, strict=True))) if rows else tuple([] for _ in schema.columns)
 

@@ -92,10 +92,10 @@ class SqliteTarget:
         with self._asking("could not apply") as connection:
             return sum(write_change(connection, self._for(connection, each.schema), each) for each in changes)
 
-    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None, limit: int | None = None) -> Columns:
         with self._asking(f"could not read table {schema.name}") as connection:
             table: Table = self._for(connection, schema).table
-            return ranges.read_range(connection, table, schema, after, upto)
+            return ranges.read_range(connection, table, schema, after, upto, limit)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._asking("could not commit") as connection:

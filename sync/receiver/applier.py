@@ -19,6 +19,7 @@ from sync.model.position import START, Position
 from sync.model.writes import Writes
 from sync.ports import Clock, Observer, Target
 from sync.receiver.chunks import settle
+from sync.receiver.emptying import emptied, spares_rows, write_ordered
 from sync.receiver.guard import Guard
 from sync.wire.checks import malformed
 from sync.wire.codec import Codec, describe
@@ -145,7 +146,7 @@ class Applier:
 
     def _write(self, batches: Sequence[Batch], outcome: Outcome, wire_bytes: int) -> None:
         last = batches[-1]
-        if any(batch.chunks for batch in batches):
+        if any(batch.chunks for batch in batches) or spares_rows(batches, self.guard.rules):
             self.target.begin()
             repairs = self._write_changes(batches)
             results = [settle(chunk, self.target, self.guard.rules) for batch in batches for chunk in batch.chunks]
@@ -171,7 +172,7 @@ class Applier:
         if not writes:
             return 0
         try:
-            return self.target.write(writes)
+            return self.target.write(emptied(writes, self.target, self.guard.rules))
         except RowRefused:
             return self._write_ordered(batches)
 
@@ -179,7 +180,8 @@ class Applier:
         """The set form was refused; in source order every intermediate state is one that the source had too."""
         self.target.rollback()
         self.target.begin()
-        return 1 + self.target.write_ordered(change for batch in batches for change in _in_order(batch.blocks))
+        changes = [change for batch in batches for change in _in_order(batch.blocks)]
+        return 1 + write_ordered(changes, self.target, self.guard.rules)
 
     def _apply_part(self, batch: Batch, wire_bytes: int, outcome: Outcome) -> None:
         if batch.position <= self._position:
@@ -193,7 +195,7 @@ class Applier:
             self.target.begin()
             self._open_changes = self._open_wire = 0
         # The row that gives way to a value moved between two parts comes anew with the other part.
-        self.target.write(self._net([batch], in_parts=True))
+        self.target.write(emptied(self._net([batch], in_parts=True), self.target, self.guard.rules))
         self._open_changes += batch.change_count
         self._open_wire += wire_bytes
         self._next_part += 1

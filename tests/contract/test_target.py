@@ -215,6 +215,7 @@ def test_read_range_sees_what_the_open_transaction_wrote(pair: Pair) -> None:
     assert pair.target.read_range(KEYED, (0,), (3,))[0] == [1, 3]
     pair.target.rollback()
     assert pair.target.read_range(KEYED, None, None)[0] == [0, 1, 2, 3, 4]
+    assert pair.target.read_range(KEYED, (0,), None, 2)[0] == [1, 2]
     assert pair.target.read_range(COMPOSITE, None, None) == ([], [], [])
 
 

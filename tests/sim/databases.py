@@ -254,9 +254,9 @@ class SimTarget(_Connection):
         self._alive()
         return self._target.write_ordered(listed)
 
-    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None) -> Columns:
+    def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None, limit: int | None = None) -> Columns:
         self._alive()
-        return self._target.read_range(schema, after, upto)
+        return self._target.read_range(schema, after, upto, limit)
 
     def apply(self, writes: Sequence[Writes], checkpoint: Checkpoint) -> int:
         for each in writes:
