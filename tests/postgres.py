@@ -41,6 +41,7 @@ _SETTINGS: Mapping[str, str] = {
     "max_wal_senders": "60",
     "max_replication_slots": "60",
     "max_connections": "200",
+    "max_prepared_transactions": "10",
     "shared_buffers": "64MB",
     # A crash of the machine may lose the tests' databases.
     "fsync": "off",
@@ -64,6 +65,41 @@ rm -rf "$directory"
 """
 
 
+_USES_MAX = 30
+"""Its catalog grows with every use, as nothing vacuums it."""
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_LET_GO = (
+    f"SELECT pg_terminate_backend(pid) {_OTHERS}",
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()",
+    """SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin, pg_database
+        WHERE datname = current_database() AND roname LIKE '%\\_' || pg_database.oid""",
+)
+_EMPTY = """
+DO $$ DECLARE statement text; BEGIN
+  FOR statement IN
+    SELECT format('DROP EVENT TRIGGER %I', evtname) FROM pg_event_trigger
+    UNION ALL SELECT format('DROP PUBLICATION %I', pubname) FROM pg_publication
+    UNION ALL SELECT format('DROP EXTENSION %I CASCADE', extname) FROM pg_extension WHERE extname <> 'plpgsql'
+    UNION ALL SELECT format('DROP SERVER %I CASCADE', srvname) FROM pg_foreign_server
+    UNION ALL SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
+               WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    UNION ALL SELECT format('SELECT lo_unlink(%s)', oid) FROM pg_largeobject_metadata
+  LOOP EXECUTE statement; END LOOP;
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+    GRANT USAGE ON SCHEMA public TO public;
+  ELSE
+    CREATE SCHEMA public;
+    GRANT ALL ON SCHEMA public TO public;
+  END IF;
+END $$
+"""
+_LEFT = """
+SELECT (SELECT count(*) FROM pg_depend WHERE objid >= 16384) + (SELECT count(*) FROM pg_cast WHERE oid >= 16384)
+     + (SELECT count(*) FROM pg_database d WHERE datname = current_database() AND (
+          datacl IS NOT NULL OR datdba <> 10 OR EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = d.oid)))"""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A running server."""
@@ -82,43 +118,36 @@ class Cluster:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def create(self, stem: str = "test") -> str:
-        """Make an empty database; gives its URL."""
+    def create(self, stem: str = "test", encoding: str = "UTF8") -> str:
+        """Give an empty database: one that was dropped before, or a new one; gives its URL."""
+        free = _free.get((self.directory, stem, encoding))
+        if free:
+            return free.pop()
         name = f"{stem}_{next(_numbers)}"
         # Faster than through the log, and what a server did that knows no choice.
-        strategy = sql.SQL("STRATEGY file_copy" if major() >= _COPY_STRATEGY_SINCE else "")
+        words = ["STRATEGY file_copy" if major() >= _COPY_STRATEGY_SINCE else ""]
+        if encoding != "UTF8":
+            words += ["LOCALE_PROVIDER libc" if major() >= _BUILTIN_LOCALE_SINCE else "", "LC_COLLATE 'C' LC_CTYPE 'C'"]
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), strategy)
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} {' '.join(words)}".encode()
             )
+        _uses[self.url(name)] = 0
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Remove a database with its slots, its replication origin and everybody in it; no error where it is gone."""
-        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            # Refused while a walsender still lets go of its slot.
-            until = time.monotonic() + _START_S
-            while True:
-                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-                try:
-                    connection.execute(
-                        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s",
-                        (name,),
-                    )
-                    connection.execute(
-                        "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin, pg_database"
-                        " WHERE datname = %s AND roname LIKE '%%\\_' || pg_database.oid",
-                        (name,),
-                    )
-                    connection.execute(
-                        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(str(name)))
-                    )
-                except psycopg.errors.ObjectInUse:
-                    if time.monotonic() > until:
-                        raise
-                    continue
+        """Remove everything from a database, and everybody; it is given out again where nothing stays behind."""
+        name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            _let_go(connection, name)
+            _uses[url] = _uses.get(url, 0) + 1
+            if _uses[url] < _USES_MAX and _is_emptied(connection, name):
+                found = connection.execute("SHOW server_encoding").fetchone()
+                place = (self.directory, name.rpartition("_")[0], str(found[0] if found else ""))
+                _free.setdefault(place, []).append(url)
                 return
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     @contextmanager
     def database(self, stem: str = "test") -> Iterator[str]:
@@ -131,6 +160,9 @@ class Cluster:
 
 
 _numbers = itertools.count(1)
+_free: dict[tuple[Path, str, str], list[str]] = {}
+"""Emptied databases by server, stem and encoding: to make one costs as much as many a test."""
+_uses: dict[str, int] = {}
 
 
 @cache
@@ -186,6 +218,32 @@ def start(install: Path, settings: Mapping[str, str] | None = None) -> Cluster:
     started = Cluster(directory, int(chosen.get("port", "5432")))
     _wait(started, keeper)
     return started
+
+
+def _let_go(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    """End all other sessions in the database, and remove what the server keeps for it."""
+    # Refused while a walsender still lets go of its slot.
+    until = time.monotonic() + _START_S
+    while True:
+        try:
+            for statement in _LET_GO:
+                connection.execute(statement.encode())
+            for (gid,) in connection.execute("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
+                connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
+            (others,) = connection.execute(f"SELECT count(*) {_OTHERS}".encode()).fetchone() or (0,)
+        except psycopg.errors.ObjectInUse:
+            others = True
+        if not others:
+            return
+        assert time.monotonic() < until, f"somebody stays in database {name}"
+
+
+def _is_emptied(connection: psycopg.Connection[tuple[object, ...]], name: str) -> bool:
+    """Remove everything that a test can have made; gives whether the database is as new then."""
+    connection.execute(_EMPTY.encode())
+    connection.execute(f"ALTER DATABASE {name} RESET ALL".encode())
+    (left,) = connection.execute(_LEFT.encode()).fetchone() or (1,)
+    return not left
 
 
 def _wait(started: Cluster, keeper: subprocess.Popen[bytes]) -> None:

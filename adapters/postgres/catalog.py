@@ -38,21 +38,24 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpe
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't' AND {_OURS}"""
 _ATTRIBUTES = f"""
 SELECT a.attrelid::bigint, a.attname::text, a.atttypid::bigint, a.atttypmod, a.attnotnull, a.attidentity::text,
-       format_type(a.atttypid, a.atttypmod), a.attcollation <> 0, a.attnum::int
+       format_type(a.atttypid, a.atttypmod), a.attcollation <> 0, a.attnum::int, y.typtype = 'c'
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_type y ON y.oid = a.atttypid
  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND NOT c.relispartition
    AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND {_OURS}
  ORDER BY a.attrelid, a.attnum"""
 _INDEXES = f"""
 SELECT i.indrelid::bigint, r.relname::text, i.indisprimary, i.indisreplident, i.indimmediate, i.indnullsnotdistinct,
+       i.indisexclusion,
        (SELECT array_agg(i.indkey[at]::int ORDER BY at) FROM generate_series(0, i.indnkeyatts - 1) AS at)
   FROM pg_index i JOIN pg_class r ON r.oid = i.indexrelid
   JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND NOT c.relispartition AND {_OURS}
  ORDER BY i.indnkeyatts, r.relname"""
 _DOMAINS = """
-SELECT oid::bigint, typbasetype::bigint, typtypmod, typnotnull, format_type(typbasetype, typtypmod)
-  FROM pg_type WHERE typtype = 'd'"""
+SELECT d.oid::bigint, d.typbasetype::bigint, d.typtypmod, d.typnotnull, format_type(d.typbasetype, d.typtypmod),
+       b.typtype = 'c'
+  FROM pg_type d JOIN pg_type b ON b.oid = d.typbasetype WHERE d.typtype = 'd'"""
 _LEAVES = """
 SELECT c.oid::bigint, l.relkind::text, l.relreplident::text, l.oid::regclass::text
   FROM pg_class c, pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
@@ -92,6 +95,8 @@ class Attribute:
     collatable: bool
     identity: str
     """`a` for GENERATED ALWAYS AS IDENTITY, `d` for BY DEFAULT, else empty."""
+    composite: bool = False
+    """Whether a value is made of several fields."""
 
     @property
     def name(self) -> str:
@@ -108,7 +113,14 @@ class Index:
     replica: bool
     immediate: bool
     nulls_equal: bool
+    exclusion: bool
+    """Whether it is no unique index, but a key WITHOUT OVERLAPS."""
     numbers: tuple[int, ...]
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether ON CONFLICT can name it."""
+        return self.immediate and not self.exclusion
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,7 @@ class Table:
     def is_unique_on(self, columns: Sequence[str]) -> bool:
         """Whether a unique index holds exactly these columns, so that ON CONFLICT can name them."""
         numbers = sorted(found.number for found in self.attributes if found.name in columns)
-        return any(sorted(index.numbers) == numbers and index.immediate for index in self.indexes)
+        return any(index.mergeable and sorted(index.numbers) == numbers for index in self.indexes)
 
     def obstacles(self) -> tuple[str, ...]:
         """Why capture from the log could not be trusted with this table."""
@@ -215,8 +227,10 @@ def _read(connection: Connection) -> list[Table]:
 
 
 def _index(*row: object) -> Index:
-    name, primary, replica, immediate, nulls_equal, numbers = cast("tuple[str, bool, bool, bool, bool, list[int]]", row)
-    return Index(name, primary, replica, immediate, nulls_equal, tuple(numbers))
+    name, primary, replica, immediate, nulls_equal, exclusion, numbers = cast(
+        "tuple[str, bool, bool, bool, bool, bool, list[int]]", row
+    )
+    return Index(name, primary, replica, immediate, nulls_equal, exclusion, tuple(numbers))
 
 
 def _key(columns: Sequence[Attribute], indexes: Sequence[Index], replica: str) -> tuple[int, ...]:
@@ -292,17 +306,18 @@ class _Types:
     """Declared types as logical ones: domains stand for what they are made of."""
 
     def __init__(self, connection: Connection) -> None:
-        rows = cast("list[tuple[int, int, int, bool, str]]", _rows(connection, _DOMAINS))
+        rows = cast("list[tuple[int, int, int, bool, str, bool]]", _rows(connection, _DOMAINS))
         self._domains = {oid: tuple(rest) for oid, *rest in rows}
 
     def attribute(self, *row: object) -> Attribute:
         """One column from a row of the attribute query."""
-        name, oid, modifier, not_null, identity, declared, collatable, number = cast(
-            "tuple[str, int, int, bool, str, str, bool, int]", row
+        name, oid, modifier, not_null, identity, declared, collatable, number, composite = cast(
+            "tuple[str, int, int, bool, str, str, bool, int, bool]", row
         )
         base, base_modifier, never_null, base_name = oid, modifier, not_null, declared
         while base in self._domains:
-            base, base_modifier, domain_not_null, base_name = cast("tuple[int, int, bool, str]", self._domains[base])
+            found = cast("tuple[int, int, bool, str, bool]", self._domains[base])
+            base, base_modifier, domain_not_null, base_name, composite = found
             never_null = never_null or domain_not_null
         column = Column(name, type_of(base, base_modifier, base_name), not never_null)
-        return Attribute(column, number, oid, modifier, declared, collatable, identity)
+        return Attribute(column, number, oid, modifier, declared, collatable, identity, composite)

@@ -8,6 +8,7 @@ setting that lasts as long as its transaction. The primary's name stands in each
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from adapters.postgres.catalog import SCHEMA, Table, literal, quote, read_tables
@@ -18,6 +19,7 @@ from sync.model.schema import TableSchema
 TRIGGER: Final = "admin_sync_guard"
 APPLYING: Final = "admin_sync.applying"
 """The setting that lets an applier pass which may not switch to the replica role."""
+_LOCAL: Final = f"coalesce(current_setting('{APPLYING}', true), '') <> 'on'"
 
 _FUNCTION: Final = f"{SCHEMA}.refuse_write"
 _BODY: Final = """
@@ -27,6 +29,9 @@ BEGIN
 END
 """
 _CREATE: Final = f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS '{{}}'"
+# A trigger for TRUNCATE, unlike one for rows, is not handed down to partitions.
+_PARTITIONS: Final = """
+SELECT relid::bigint, relid::regclass::text FROM pg_partition_tree(%s::oid) WHERE isleaf AND relid <> %s::oid"""
 _PRESENT: Final = f"""
 SELECT t.tgrelid::bigint, t.tgname::text, obj_description(t.oid, 'pg_trigger'), t.tgrelid::regclass::text
   FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -49,14 +54,13 @@ def guard_statements(connection: Connection, captured: Mapping[str, TableSchema]
         table = tables.get(name)
         if table is None:
             raise DatabaseRefused(f"could not guard table {name}", "it does not exist", "Create it, or exclude it")
-        for trigger, text in _triggers(table, schema, primary).items():
-            found = present.get((table.oid, trigger))
-            if found is not None and found[0] == text:
-                kept.add((table.oid, trigger))
-                continue
-            remark = f"COMMENT ON TRIGGER {trigger} ON {table.quoted} IS {literal(text)}"
-            statements += [f"CREATE OR REPLACE TRIGGER {text}", remark]
-            kept.add((table.oid, trigger))
+        wanted = _triggers(table, schema, primary)
+        wanted += [_truncate(*partition, primary) for partition in _partitions(connection, table)]
+        for trigger in wanted:
+            kept.add((trigger.oid, trigger.name))
+            if present.get((trigger.oid, trigger.name), ("",))[0] != trigger.text:
+                remark = f"COMMENT ON TRIGGER {trigger.name} ON {trigger.on} IS {literal(trigger.text)}"
+                statements += [f"CREATE OR REPLACE TRIGGER {trigger.text}", remark]
     dropped = [f"DROP TRIGGER {quote(key[1])} ON {found[1]}" for key, found in present.items() if key not in kept]
     return dropped + statements
 
@@ -72,23 +76,50 @@ def is_guarded(connection: Connection) -> bool:
     return bool(_present(connection))
 
 
-def _triggers(table: Table, captured: TableSchema, primary: str) -> dict[str, str]:
-    """What follows CREATE TRIGGER, by the trigger's name."""
-    call = f"EXECUTE FUNCTION {_FUNCTION}({literal(primary)})"
-    local = f"coalesce(current_setting('{APPLYING}', true), '') <> 'on'"
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    """One trigger as it is wanted."""
+
+    oid: int
+    """Of its table."""
+    on: str
+    """Its table, as SQL."""
+    name: str
+    text: str
+    """What follows CREATE TRIGGER."""
+
+
+def _triggers(table: Table, captured: TableSchema, primary: str) -> list[_Trigger]:
     own = {each.name for each in table.attributes}.difference(captured.column_names)
-    on = f"ON {table.quoted}"
-    row = f"FOR EACH ROW WHEN ({local}) {call}"
-    triggers = {
-        TRIGGER: f"{TRIGGER} BEFORE INSERT OR UPDATE OR DELETE {on} {row}",
-        f"{TRIGGER}_truncate": f"{TRIGGER}_truncate BEFORE TRUNCATE {on} FOR EACH STATEMENT WHEN ({local}) {call}",
-    }
+    always = f"FOR EACH ROW WHEN ({_LOCAL}) {_call(primary)}"
+
+    def one(name: str, when: str, then: str) -> _Trigger:
+        return _Trigger(table.oid, table.quoted, name, f"{name} BEFORE {when} ON {table.quoted} {then}")
+
+    rows = [one(TRIGGER, "INSERT OR UPDATE OR DELETE", always)]
     if own:
         texts = [f"OLD.{quote(name)}::text IS DISTINCT FROM NEW.{quote(name)}::text" for name in captured.column_names]
-        changed = f"{local} AND ({' OR '.join(texts)})"
-        triggers[TRIGGER] = f"{TRIGGER} BEFORE INSERT OR DELETE {on} {row}"
-        triggers[f"{TRIGGER}_update"] = f"{TRIGGER}_update BEFORE UPDATE {on} FOR EACH ROW WHEN ({changed}) {call}"
-    return triggers
+        changed = f"FOR EACH ROW WHEN ({_LOCAL} AND ({' OR '.join(texts)})) {_call(primary)}"
+        rows = [one(TRIGGER, "INSERT OR DELETE", always), one(f"{TRIGGER}_update", "UPDATE", changed)]
+    return [*rows, _truncate(table.oid, table.quoted, primary)]
+
+
+def _truncate(oid: int, on: str, primary: str) -> _Trigger:
+    name = f"{TRIGGER}_truncate"
+    text = f"{name} BEFORE TRUNCATE ON {on} FOR EACH STATEMENT WHEN ({_LOCAL}) {_call(primary)}"
+    return _Trigger(oid, on, name, text)
+
+
+def _call(primary: str) -> str:
+    return f"EXECUTE FUNCTION {_FUNCTION}({literal(primary)})"
+
+
+def _partitions(connection: Connection, table: Table) -> list[tuple[int, str]]:
+    """The partitions that hold rows: OID, and the name as SQL."""
+    if table.kind != "p":
+        return []
+    rows = connection.execute(_PARTITIONS.encode(), (table.oid, table.oid)).fetchall()
+    return [(int(str(oid)), str(name)) for oid, name in rows]
 
 
 def _present(connection: Connection) -> dict[tuple[int, str], tuple[str, str]]:

@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from types import NoneType
 from typing import Final
 
@@ -53,8 +54,8 @@ class Slot:
         self.name = attribute.name
         self.type = unbounded(attribute.type_oid, attribute.modifier, attribute.declared)
         """The column's type as SQL, without its bounds."""
-        self.arrays = not self.type.endswith("]") and attribute.type_oid != _BOX
-        """Whether many values can be sent as one array."""
+        self.arrays = not self.type.endswith("]") and attribute.type_oid != _BOX and not attribute.composite
+        """Whether many values can be sent as one array: unnest() would take a composite one apart."""
         self.is_integer = attribute.column.type.kind in _INTEGERS
         self._takes_bytes = attribute.column.type.kind is Kind.BYTES
         self._takes_bools = attribute.column.type.kind is Kind.BOOL
@@ -213,6 +214,11 @@ def _is_rounded(text: str) -> bool:
         # The server refuses it by itself.
         return False
     (rounded,) = struct.unpack("f", single)
-    # The shortest text that gives this 32-bit number, as the server writes it.
-    shortest = next(t for digits in range(6, 10) if struct.pack("f", t := float(f"{rounded:.{digits}g}")) == single)
-    return value == value and value != shortest  # noqa: PLR0124 - only NaN differs from itself
+    if not isfinite(value) or not rounded:
+        return isfinite(value) and value != rounded
+    # As the server writes it: the shortest text that is nearer to this 32-bit number than to any other.
+    (bits,) = struct.unpack("I", single)
+    nearer, further = (struct.unpack("f", struct.pack("I", bits + step))[0] for step in (-1, 1))
+    others = (nearer, further if isfinite(further) else 2 * rounded - nearer)
+    spellings = (float(f"{rounded:.{digits}g}") for digits in range(1, 10))
+    return value != next(t for t in spellings if all(abs(t - rounded) < abs(t - other) for other in others))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.literals import Unfit, array, copy_lines
+from adapters.postgres.catalog import Attribute
+from adapters.postgres.literals import Slot, Unfit, array, copy_lines
+from sync.model.change import Value
+from sync.model.schema import Column, Kind, Type
 from tests.postgres import cluster
 
 pytestmark = pytest.mark.postgres
@@ -51,3 +55,16 @@ def test_a_text_that_no_database_holds_is_found(bad: str, column: list[str | Non
         with pytest.raises(Unfit) as unfit:
             send([*column, bad])
         assert unfit.value.at == len(column)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(column=st.lists(st.floats(width=32) | st.integers(-(2**40), 2**40).map(float), min_size=1, max_size=50))
+@example(column=[-73839264.0, 335401984.0, 9000128512.0, 1e-45, 1.1754943508222875e-38, 3.4028234663852886e38])
+def test_whatever_a_real_column_says_fits_a_real_column(
+    connection: psycopg.Connection[tuple[object, ...]], column: list[float]
+) -> None:
+    """Invariant 1: the server's own spelling of a 32-bit number is never taken for a number that would be rounded."""
+    query = "SELECT v::real::text::float8 FROM unnest(%s::float8[]) v"
+    said = cast("list[Value]", [number for (number,) in connection.execute(query, (column,)).fetchall()])
+    real = Column("v", Type(Kind.FLOAT))
+    assert Slot(real, Attribute(real, 1, 700, -1, "real", collatable=False, identity="")).texts(said)
