@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from time import monotonic, sleep
 
@@ -72,12 +72,11 @@ class PostgresSource:
     @property
     def origin(self) -> str:
         if not self._origin:
-            connection = connect(self._url, password=self._password)
-            try:
-                with refusals(f"could not start capture from {self._place}"):
-                    self._origin = self._installed(connection)
-            finally:
-                connection.close()
+            with (
+                closing(connect(self._url, password=self._password)) as connection,
+                refusals(f"could not start capture from {self._place}"),
+            ):
+                self._origin = self._installed(connection)
         return self._origin
 
     def open(self, captured: Mapping[str, TableSchema], after: Position) -> None:

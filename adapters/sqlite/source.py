@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 
 from adapters.parts import Limits, Parts
 from adapters.sqlite import ranges
@@ -69,12 +70,8 @@ class SqliteSource:
     @property
     def origin(self) -> str:
         if not self._origin:
-            connection = connect(self._path)
-            try:
-                with refusals(f"could not start capture from {self._path}"):
-                    self._origin = self._installed(connection)
-            finally:
-                connection.close()
+            with closing(connect(self._path)) as connection, refusals(f"could not start capture from {self._path}"):
+                self._origin = self._installed(connection)
         return self._origin
 
     def open(self, captured: Mapping[str, TableSchema], after: Position) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from sync.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from sync.ops.template import NewNode
 
 
 def init(  # noqa: PLR0913 (each is a flag)
@@ -52,10 +55,8 @@ def init(  # noqa: PLR0913 (each is a flag)
         Base load of the application; must equal the peer's.
 
     """
-    from adapters import dialect_of
-    from sync.ops.config import parse_config
     from sync.ops.identity import Identity, fingerprint
-    from sync.ops.template import NewNode, render
+    from sync.ops.template import NewNode
 
     path = directory / "node.toml"
     if path.exists():
@@ -72,15 +73,7 @@ def init(  # noqa: PLR0913 (each is a flag)
         peer_name=peer_name,
         peer_addresses=peer,
     )
-    text = render(wanted)
-    try:
-        # What stands in node.toml was valid from its first moment.
-        content = text.encode()
-        parse_config(tomllib.loads(text), path, dialect_of)
-    except ConfigError as error:
-        raise ConfigError("what was given to init", list(error.findings)) from error
-    except ValueError as error:
-        raise UsageError("can not write this down", str(error), "Use plain text.") from error
+    content = _content(wanted, path)
     identity = Identity.of(directory / state_dir)
     identity.create(name)
     try:
@@ -90,6 +83,23 @@ def init(  # noqa: PLR0913 (each is a flag)
     print(path)
     _next_steps(path, role, fingerprint(identity.own()))
     return 0
+
+
+def _content(wanted: NewNode, path: Path) -> bytes:
+    """What will stand in node.toml, valid from its first moment. Raises `UsageError`."""
+    from adapters import dialect_of
+    from sync.ops.config import parse_config
+    from sync.ops.template import render
+
+    text = render(wanted)
+    try:
+        content = text.encode()
+        parse_config(tomllib.loads(text), path, dialect_of)
+    except ConfigError as error:
+        raise ConfigError("what was given to init", list(error.findings)) from error
+    except ValueError as error:
+        raise UsageError("can not write this down", str(error), "Use plain text.") from error
+    return content
 
 
 def _next_steps(path: Path, role: str, print_of: str) -> None:

@@ -111,11 +111,6 @@ class Desk:
         return frozenset(name for run in runs for name, tally in run.tallies.items() if not tally.finished)
 
     @property
-    def snapshot_unfinished(self) -> bool:
-        """Whether a snapshot is under way or waits."""
-        return any(run is not None and run.kind == "snapshot" for run in (self._current, *self._waiting))
-
-    @property
     def idle(self) -> bool:
         """Whether no run is under way or waits."""
         return self._current is None and not self._waiting

@@ -7,6 +7,7 @@ not even where the test's own process is killed.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -228,6 +229,25 @@ def set_up(config: Path, tables: Sequence[str]) -> None:
         text = "\n".join(kept) + "\n"
     assert BEATS in text
     config.write_text(text.replace(BEATS, "interval_s = 0.5"), "utf-8")
+
+
+@contextmanager
+def locked(node: NodeAt) -> Iterator[None]:
+    """Let another program hold the node's database for a while."""
+    with closing(sqlite3.connect(node.database, isolation_level=None, timeout=20)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        yield
+        locker.execute("ROLLBACK")
+
+
+@contextmanager
+def no_file_longer_than(node: NodeAt, size_bytes: int) -> Iterator[None]:
+    """Let the system refuse every write beyond this offset, whatever the process writes to. Linux only."""
+    assert node.process is not None
+    soft, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
+    yield
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager

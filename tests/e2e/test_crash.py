@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.e2e import load
-from tests.e2e.harness import NodeAt, Pair, alive, change, eventually, make_pair, select
+from tests.e2e.harness import NodeAt, Pair, alive, change, eventually, locked, make_pair, no_file_longer_than, select
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "6"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or Random().randrange(1, 2**31)
@@ -93,22 +91,8 @@ def frozen(node: NodeAt) -> Iterator[None]:
     node.signal(signal.SIGCONT)
 
 
-@contextmanager
-def locked(node: NodeAt) -> Iterator[None]:
-    with closing(sqlite3.connect(node.database, isolation_level=None, timeout=20)) as locker:
-        locker.execute("BEGIN IMMEDIATE")
-        yield
-        locker.execute("ROLLBACK")
-
-
-@contextmanager
-def full(node: NodeAt) -> Iterator[None]:
-    """No room on any disk that the node writes to."""
-    assert node.process is not None
-    soft, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+def full(node: NodeAt) -> AbstractContextManager[None]:
+    return no_file_longer_than(node, 4096)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a full disk is made with prlimit")
@@ -194,11 +178,9 @@ def test_a_locked_secondary_waits_and_says_so(pair: Pair) -> None:
     work, reader = load.Load(pair.primary.database, 8), load.Reader(pair.secondary.database)
     work.start()
     reader.start()
-    with closing(sqlite3.connect(pair.secondary.database, isolation_level=None, timeout=20)) as locker:
-        locker.execute("BEGIN IMMEDIATE")
+    with locked(pair.secondary):
         eventually(lambda: pair.secondary.status()["apply"]["healthy"] is False, "the failure shows")
         assert pair.secondary.status()["last_error"]["kind"] == "DatabaseBusy"
-        locker.execute("ROLLBACK")
     passes(pair, work, 5)
     assert pair.secondary.status()["apply"]["healthy"] is True
     work.end()
@@ -208,12 +190,10 @@ def test_a_locked_secondary_waits_and_says_so(pair: Pair) -> None:
 
 def test_a_locked_secondary_still_ends_on_a_signal(pair: Pair) -> None:
     """Invariant 1: what waited comes after the restart; and an orderly end does not look like a defect."""
-    with closing(sqlite3.connect(pair.secondary.database, isolation_level=None, timeout=20)) as locker:
-        locker.execute("BEGIN IMMEDIATE")
+    with locked(pair.secondary):
         change(pair.primary.database, "UPDATE step SET number = 17")
         eventually(lambda: pair.secondary.status()["apply"]["healthy"] is False, "the failure shows")
         assert pair.secondary.stop(15) == 0
-        locker.execute("ROLLBACK")
     assert "Traceback" not in pair.secondary.log.read_text()
     pair.secondary.start()
     pair.until_equal()

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.harness import NodeAt, Pair, alive, change, eventually, make_pair
+from tests.e2e.harness import NodeAt, Pair, alive, change, eventually, make_pair, no_file_longer_than
 
 ROOM = "CREATE TABLE room (id INTEGER PRIMARY KEY, name TEXT, size INTEGER)"
 TABLES = ('profile = "none"', 'include = ["room"]')
@@ -36,16 +35,6 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     change(databases[0], "INSERT INTO room VALUES (1, 'reception', 4)")
     with alive(make_pair(tmp_path, databases, {"room": "id, name, size"}, TABLES)) as made:
         yield made
-
-
-@contextmanager
-def no_file_longer_than(node: NodeAt, size_bytes: int) -> Iterator[None]:
-    """Let the system refuse every write beyond this offset, whatever the process writes to."""
-    assert node.process is not None
-    soft, hard = resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
-    yield
-    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def shown(node: NodeAt) -> dict[str, Any]:

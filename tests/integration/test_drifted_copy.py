@@ -85,7 +85,7 @@ class Pair:
         for _ in range(50):
             for result in self.applier.apply(self.spooled()).results:
                 self.desk.answered(result)
-            if not self.desk.snapshot_unfinished:
+            if not self.desk.copying():
                 return
         pytest.fail("the copy does not end")
 

@@ -275,7 +275,7 @@ class World:
         if report.get("finished"):
             self.tell("run %s (%s) ends: equal %s", report["run"], report["kind"], report["equal"])
             running = self.primary.running
-            unfinished = running.desk.snapshot_unfinished or running.pace.copies_asked
+            unfinished = running.desk.copying() or running.pace.copies_asked
             if report["kind"] == "snapshot" and not unfinished:
                 self.judge.copied()
 

@@ -7,28 +7,17 @@ from dataclasses import dataclass, field
 
 from adapters.memory import MemoryDatabase, MemoryTarget
 from sync.core.digest import digest
-from sync.core.filter import Filter, Selection
+from sync.core.filter import Filter
 from sync.model.batch import Batch, Chunk, Commit, Encoded, Purpose
 from sync.model.change import Block, Columns, Op, Row
 from sync.model.notice import Notice
 from sync.model.position import Position
-from sync.model.schema import Column, Kind, TableSchema, Type
 from sync.receiver.applier import Applier
 from sync.receiver.guard import Guard
 from sync.wire.codec import Codec
+from tests.unit.sample import LINES, SELECTION, USERS, StoppedClock
 
 ORIGIN, EPOCH = "east-1", 3
-USERS = TableSchema("users", (Column("id", Type(Kind.INT64), nullable=False), Column("room", Type(Kind.TEXT))), (0,))
-LINES = TableSchema("lines", (Column("step", Type(Kind.INT64)), Column("note", Type(Kind.TEXT))))
-SELECTION = Selection("none", include=("users", "lines"), rows={"users": "id < 1000"})
-
-
-class StoppedClock:
-    def monotonic(self) -> float:
-        return 0.0
-
-    def wall_us(self) -> int:
-        return 0
 
 
 @dataclass

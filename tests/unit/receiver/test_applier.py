@@ -13,7 +13,8 @@ from sync.model.notice import Applied, DuplicateSkipped
 from sync.model.position import Position
 from sync.receiver.applier import trim
 from sync.wire.codec import Codec
-from tests.unit.receiver.stage import EPOCH, LINES, ORIGIN, USERS, Stage, chunk, lines, of, users
+from tests.unit.receiver.stage import EPOCH, ORIGIN, Stage, chunk, lines, of, users
+from tests.unit.sample import LINES, USERS
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from sync.model.batch import Checkpoint, Purpose
 from sync.model.change import Change, Op
 from sync.model.position import Position
 from sync.receiver.chunks import settle
-from tests.unit.receiver.stage import EPOCH, ORIGIN, SELECTION, USERS, Stage, chunk
+from tests.unit.receiver.stage import EPOCH, ORIGIN, Stage, chunk
+from tests.unit.sample import SELECTION, USERS
 
 Rows = dict[int, str]
 ROWS = st.dictionaries(st.integers(0, 30), st.sampled_from("ab"), max_size=12)

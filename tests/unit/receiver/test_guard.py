@@ -15,7 +15,8 @@ from sync.model.notice import CallDataRefused, Notice
 from sync.model.position import Position
 from sync.model.schema import Column, Kind, TableSchema, Type
 from sync.receiver.guard import Guard
-from tests.unit.receiver.stage import EPOCH, ORIGIN, SELECTION, USERS
+from tests.unit.receiver.stage import EPOCH, ORIGIN
+from tests.unit.sample import SELECTION, USERS
 
 
 class Told(list[Notice]):

@@ -18,19 +18,9 @@ from sync.replicator.wall import Wall
 from sync.spool.log import SegmentedSpool
 from sync.wire.codec import Codec
 from tests.sim.disk import SimDisk
+from tests.unit.sample import LINES, SELECTION, USERS
 
-USERS = TableSchema("users", (Column("id", Type(Kind.INT64), nullable=False), Column("room", Type(Kind.TEXT))), (0,))
-LINES = TableSchema("lines", (Column("step", Type(Kind.INT64)), Column("note", Type(Kind.TEXT))))
 CALLS = TableSchema("hsplit", (Column("split", Type(Kind.INT64)),))
-SELECTION = Selection("none", include=("users", "lines"), rows={"users": "id < 1000"})
-
-
-class StoppedClock:
-    def monotonic(self) -> float:
-        return 0.0
-
-    def wall_us(self) -> int:
-        return 0
 
 
 @dataclass

@@ -15,7 +15,8 @@ from sync.model.batch import ChunkRequest, Encoded, Purpose, Transaction
 from sync.model.change import Op
 from sync.model.notice import CallDataRefused, RowsBlocked
 from sync.model.position import Position
-from tests.unit.replicator.bench import CALLS, LINES, Bench
+from tests.unit.replicator.bench import CALLS, Bench
+from tests.unit.sample import LINES
 
 
 @pytest.fixture

@@ -72,9 +72,9 @@ def test_a_run_ends_when_everything_was_answered(bench: Bench) -> None:
     assert [(r.table, r.after) for r in requests] == [("users", None), ("users", (5,)), ("lines", None)]
     assert bench.desk.next_request() is None
     for request in requests:
-        assert bench.desk.snapshot_unfinished
+        assert bench.desk.copying()
         bench.answer(request)
-    assert not bench.desk.snapshot_unfinished
+    assert not bench.desk.copying()
     assert bench.reports[-1]["finished"] is True
     moved = [notice for notice in bench.told if isinstance(notice, SnapshotMoved)]
     assert [(n.run, n.rows, n.finished) for n in moved][-1] == (number, 3, True)
@@ -180,7 +180,7 @@ def test_the_queue_has_a_limit_that_no_snapshot_pays_for(bench: Bench) -> None:
     with pytest.raises(UsageError, match="wait already"):
         bench.desk.start("verify", ["users"])
     bench.desk.start("snapshot", ["lines"])
-    assert bench.desk.snapshot_unfinished
+    assert bench.desk.copying()
     assert bench.spool(None).purpose is Purpose.REPLACE
 
 
@@ -188,4 +188,4 @@ def test_answers_of_other_runs_are_not_taken(bench: Bench) -> None:
     bench.desk.start("snapshot", ["users"])
     request = bench.spool(None)
     bench.desk.answered(ChunkResult(request.run + 5, request.number, "users", equal=True, rows=1))
-    assert bench.desk.snapshot_unfinished
+    assert bench.desk.copying()

@@ -20,7 +20,8 @@ from sync.wire.match import Expected
 from sync.wire.messages import BeatAnswer, Hello, Resume
 from sync.wire.session import Session, SessionLimits
 from sync.wire.state import Half
-from tests.unit.replicator.bench import LINES, Bench, StoppedClock
+from tests.unit.replicator.bench import Bench
+from tests.unit.sample import LINES, StoppedClock
 
 
 class Pace:
