@@ -13,7 +13,8 @@ from sync.model.position import Position
 from sync.model.writes import Writes
 from sync.receiver import emptying
 from sync.wire.codec import Codec
-from tests.unit.receiver.stage import EPOCH, ORIGIN, USERS, Stage, of, users
+from tests.unit.receiver.stage import EPOCH, ORIGIN, Stage, of, users
+from tests.unit.sample import USERS
 
 OWN = (1000, "own")
 TRUNCATE = Block.of(USERS, [(Op.TRUNCATE, (ABSENT, ABSENT)), (Op.INSERT, (7, "new"))])
