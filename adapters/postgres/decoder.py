@@ -1,7 +1,8 @@
-"""The decoder: the frames of a replication stream as transactions of columnar blocks. Pure: bytes in, records out.
+"""The decoder: the bytes of a replication stream as transactions of blocks. Pure: bytes in, records out.
 
 The rule it keeps: a transaction comes whole and in commit order, its parts bounded in rows and bytes, and what a
-transaction was kept from (an applier's own work, a relation that is not captured) leaves nothing of it.
+transaction was kept from (an applier's own work, a relation that is not captured) leaves nothing of it. Small
+transactions that are there together come as one (`Transaction.earlier`); one with a mark comes alone.
 
 A position is the LSN of the transaction's commit record, which its first message names already, so that all its parts
 bear it, moved by `base` (see standing.py).
@@ -11,17 +12,18 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from adapters.postgres import pgoutput
-from sync.errors import DatabaseError, DatabaseRefused
-from sync.model.batch import Transaction
-from sync.model.change import ABSENT, Block, Columns, Op, Row, Value
+from adapters.postgres import pgoutput, runs
+from adapters.postgres.gather import Fetch, Gather, Relation, identity_only
+from sync.errors import DatabaseError, DatabaseRefused, ProtocolError
+from sync.model.batch import Commit, Transaction
+from sync.model.change import Op
 from sync.model.position import Position
 from sync.model.schema import TableSchema
-from sync.model.texts import decode
+from sync.model.tuples import UNCHANGED
 
 APPLIED: Final = "admin_sync"
 """Origins with this beginning mark what an applier of ours wrote."""
@@ -32,26 +34,23 @@ MARK: Final = "admin_sync.mark"
 _EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
 _XIDS_REMEMBERED: Final = 4096
-_OPS: Final = bytes.maketrans(
-    bytes((pgoutput.INSERT, pgoutput.UPDATE, pgoutput.DELETE, pgoutput.TRUNCATE, pgoutput.MOVED)),
-    bytes((Op.INSERT, Op.UPDATE, Op.DELETE, Op.TRUNCATE, Op.UPSERT)),
-)
-_ROWS: Final = b"IUD"
-_HEAD: Final = slice(pgoutput.FRAME, pgoutput.FRAME + 6)
-"""What rows have in common that are taken together: kind, relation, and which tuple comes first."""
-_IS_DELETE: Final = bytes(op == Op.DELETE for op in range(256))
-
-Fetch = Callable[[TableSchema, Sequence[Row]], Mapping[Row, Row]]
-"""Reads the rows with these keys as they are now: what a row that moved to another key did not bring along."""
+_ROWS: Final = {pgoutput.INSERT: Op.INSERT, pgoutput.UPDATE: Op.UPDATE, pgoutput.DELETE: Op.DELETE}
+_KEEPALIVE: Final = b"k"
+_PREFIX: Final = 5
+"""What stands before a frame: `d` and the length."""
+_LENGTH_AT: Final = struct.Struct(">I").unpack_from
+_keepalive_at: Final = struct.Struct(">cQqB").unpack_from
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one part of a transaction."""
+    """Of one part of a transaction, and of a run of small ones."""
 
     rows_max: int = 20_000
     bytes_max: int = 4 << 20
-    """Of the frames; a part may exceed it by what was put in at once."""
+    """Of the tuples; a part may exceed it by what stands together in the stream."""
+    together_rows_max: int = 5_000
+    """From here on a run of transactions ends with the next commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +62,8 @@ class Wanted:
     """All columns that the table has now."""
 
 
-@dataclass(slots=True)
-class _Relation:
-    """A relation of the stream, and the frames gathered of it."""
-
-    schema: TableSchema
-    places: tuple[int, ...]
-    """Where each captured column stands in the tuple; -1 where the stream does not have it."""
-    key: tuple[int, ...]
-    width: int
-    frames: list[bytes] = field(default_factory=list, compare=False)
-    runs: list[tuple[int, int]] = field(default_factory=list, compare=False)
-    """Where frames without a gap between their ordinals begin: (place in frames, ordinal)."""
-
-
 class Decoder:
-    """Put in frames, take transactions. A transaction with nothing captured in it and no mark is not given."""
+    """Put in bytes, take transactions. A transaction with nothing captured in it and no mark is not given."""
 
     def __init__(
         self,
@@ -91,64 +76,95 @@ class Decoder:
         self._fetch = fetch
         self._limits = limits or Limits()
         self._base = base
-        self._relations: dict[int, _Relation | None] = {}
-        self._touched: list[_Relation] = []
-        self._frames: list[bytes] = []
+        self._relations: dict[int, Relation | None] = {}
+        self._buffer = b""
         self._at = 0
-        self._open = False
-        self._skipping = False
+        self._made: list[Transaction] = []
+        self._together = Gather()
+        """Rows of whole transactions that are to be given as one, and where each of them ends."""
+        self._commits: list[Commit] = []
+        self._open = Gather()
+        """Rows of the transaction that has begun, as far as no part has taken them."""
+        self._is_open = self._skipping = False
         self._position = Position(0)
-        self._committed_at_us = 0
-        self._xid = 0
-        self._ordinal = self._first = self._bytes = self._part = 0
+        self._committed_at_us = self._xid = self._part = self._given = 0
         self._marks: list[str] = []
         self.ended = 0
         """The LSN behind the last transaction that ended."""
+        self.sent = 0
+        """The LSN up to which the server says that it has sent everything."""
+        self.asked = False
+        """Whether the server wants to hear from us; for the caller to set back."""
         self.xids: deque[int] = deque(maxlen=_XIDS_REMEMBERED)
         """The transactions that ended last."""
 
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction has begun and not ended."""
-        return self._open
+        return self._is_open
 
     @property
     def waiting(self) -> bool:
-        """Whether frames were put in that `transactions` has not used up."""
-        return self._at < len(self._frames)
+        """Whether a whole message was put in that `transactions` has not used up."""
+        left = len(self._buffer) - self._at
+        return left >= _PREFIX and left > _LENGTH_AT(self._buffer, self._at + 1)[0]
 
-    def put(self, frames: list[bytes]) -> None:
-        """Put in the next frames (w messages). Only where none are waiting."""
-        self._frames, self._at = frames, 0
+    def put(self, piece: bytes) -> None:
+        """Put in what the server sent next: `d` messages, cut anywhere. Keepalives in front are heard at once."""
+        self._buffer = self._buffer[self._at :] + piece if self._at < len(self._buffer) else piece
+        self._at = 0
+        while self.waiting and self._buffer.startswith(_KEEPALIVE, self._at + _PREFIX):
+            self._step()
 
     def transactions(self) -> Iterator[Transaction]:
-        """What the frames complete, in parts where it is large. Ending early leaves the rest of the frames waiting.
+        """What is complete, in parts where it is large. Ending early leaves the rest waiting.
 
-        Raises `DatabaseRefused` where they make no sense.
+        Raises `DatabaseRefused` where it makes no sense.
         """
         try:
-            while self._at < len(self._frames):
-                yield from self._step()
+            while self.waiting:
+                self._step()
+                if self._made:
+                    made, self._made = self._made, []
+                    yield from made
+            if self._commits:
+                self._give_together()
+                made, self._made = self._made, []
+                yield from made
         except DatabaseError:
             raise
-        except (ValueError, IndexError, KeyError, struct.error) as error:
+        except (ValueError, IndexError, KeyError, struct.error, ProtocolError) as error:
             raise DatabaseRefused(
                 "could not read the server's log", f"{type(error).__name__}: {error}", "Please report it as a defect"
             ) from error
 
-    def _step(self) -> Iterable[Transaction]:
+    def _step(self) -> None:
         """Take the next run of rows, or the next other message."""
-        frame = self._frames[self._at]
-        kind = frame[pgoutput.FRAME]
-        if kind in _ROWS:
-            return self._rows(frame)
-        self._at += 1
+        buffer, at = self._buffer, self._at
+        end = at + 1 + _LENGTH_AT(buffer, at + 1)[0]
+        if end - at < _PREFIX + 1:
+            raise pgoutput.Malformed("a message is empty")
+        frame = buffer[at + _PREFIX : end]
+        if frame.startswith(_KEEPALIVE):
+            self._keepalive(frame)
+        else:
+            kind = frame[pgoutput.FRAME]
+            op = _ROWS.get(kind)
+            if op is not None:
+                end = self._rows(op, frame, at, end)
+            else:
+                self._other(kind, frame)
+        self._at = end
+
+    def _other(self, kind: int, frame: bytes) -> None:
         if kind == pgoutput.BEGIN:
-            self._begin(frame)
+            if self._is_open:
+                raise pgoutput.Malformed("a transaction begins inside another")
+            self._begin(*pgoutput.begin(frame))
         elif kind == pgoutput.COMMIT:
-            return self._commit(frame)
+            self._commit(pgoutput.commit(frame))
         elif kind == pgoutput.RELATION:
-            return self._relation(frame)
+            self._relation(frame)
         elif kind == pgoutput.TRUNCATE:
             self._truncate(frame)
         elif kind == pgoutput.ORIGIN:
@@ -157,75 +173,113 @@ class Decoder:
             self._message(*pgoutput.message(frame))
         elif kind != pgoutput.TYPE:
             raise pgoutput.Malformed(f"a message is of the unknown kind {kind}")
-        return ()
 
-    def _rows(self, frame: bytes) -> Iterable[Transaction]:
-        """Take rows of one relation and one kind together, as many as the part has room for."""
-        if not self._open:
+    def _keepalive(self, frame: bytes) -> None:
+        _, sent, _, asked = _keepalive_at(frame)
+        self.sent = max(self.sent, sent)
+        self.asked = self.asked or bool(asked)
+
+    def _rows(self, op: Op, frame: bytes, at: int, end: int) -> int:
+        """Take rows of one relation and one kind together, as many as the part has room for; gives where they end."""
+        if not self._is_open:
             raise pgoutput.Malformed("a row stands outside of a transaction")
-        frames, begin = self._frames, self._at
-        head = frame[_HEAD]
-        folded = frame[pgoutput.FRAME] == pgoutput.UPDATE and not pgoutput.is_plain(frame)
-        room = self._limits.rows_max - self._ordinal + self._first
-        end, stop = begin + 1, min(len(frames), begin + (room // 2 if folded else room))
-        while end < stop and frames[end][_HEAD] == head:
-            end += 1
-        self._at = end
-        relation = self._relations[pgoutput.relation_of(frame)]
+        oid = pgoutput.relation_of(frame)
+        relation = self._relations[oid]
         if self._skipping or relation is None:
-            return ()
-        run = frames[begin:end]
-        self._bytes += sum(map(len, run))
-        if folded:
-            run = [row for each in run for row in pgoutput.unfolded(each, relation.key)]
-        self._gather(relation, run)
-        full = self._ordinal - self._first >= self._limits.rows_max - 1 or self._bytes >= self._limits.bytes_max
-        return (self._take(last=False),) if full else ()
+            return end
+        if op is Op.UPDATE and not pgoutput.is_plain(frame):
+            for each, row in pgoutput.unfolded(frame, relation.key):
+                self._gather(oid, relation, each, [row])
+            return end
+        row, width = pgoutput.row(frame)
+        if width != relation.width:
+            raise pgoutput.Malformed("a row has another number of columns than its relation")
+        run = runs.take(self._buffer, at, self._limits.rows_max - self._open.count)
+        if run is None:
+            self._gather(oid, relation, op, [row])
+            return end
+        if not run.places:
+            self._gather(oid, relation, op, run.tuples)
+            return run.stop
+        first, last = run.places[0] + 1, run.places[-1] + 1
+        self._gather(oid, relation, op, run.tuples[:first])
+        self._commit(run.ends[0][0])
+        if last > first:
+            self._whole(oid, relation, op, run)
+        self._begin(*run.ends[-1][1:])
+        if last < len(run.tuples):
+            self._gather(oid, relation, op, run.tuples[last:])
+        return run.stop
 
-    def _gather(self, relation: _Relation, run: list[bytes]) -> None:
-        if not relation.frames:
-            self._touched.append(relation)
-        relation.runs.append((len(relation.frames), self._ordinal))
-        relation.frames += run
-        self._ordinal += len(run)
+    def _whole(self, oid: int, relation: Relation, op: Op, run: runs.Run) -> None:
+        """Take the transactions that begin and end inside of a run."""
+        first, last = run.places[0] + 1, run.places[-1] + 1
+        tuples = run.tuples[first:last]
+        shift = self._together.count + 1 - first
+        positions = [Position(lsn + self._base) for _, lsn, _, _ in run.ends[:-1]]
+        times = [at_us + _EPOCH_US for _, _, at_us, _ in run.ends[:-1]]
+        self._commits += map(Commit, positions, times, [place + shift for place in run.places[1:]])
+        self.xids.extend([xid for _, _, _, xid in run.ends[:-1]])
+        self.ended = run.ends[-1][0]
+        self._together.add(oid, relation, op, identity_only(tuples, relation) if op is Op.DELETE else tuples)
+        self._end_together()
 
-    def _begin(self, frame: bytes) -> None:
-        if self._open:
-            raise pgoutput.Malformed("a transaction begins inside another")
-        lsn, at_us, self._xid = pgoutput.begin(frame)
+    def _gather(self, oid: int, relation: Relation, op: Op, tuples: list[bytes]) -> None:
+        if op is Op.DELETE:
+            tuples = identity_only(tuples, relation)
+        self._open.add(oid, relation, op, tuples)
+        full = self._open.count >= self._limits.rows_max - 1 or self._open.size_bytes >= self._limits.bytes_max
+        if full:
+            self._give_part(last=False)
+
+    def _begin(self, lsn: int, at_us: int, xid: int) -> None:
+        self._xid = xid
         self._position = Position(lsn + self._base)
         self._committed_at_us = at_us + _EPOCH_US
-        self._open, self._skipping = True, False
-        self._ordinal = self._first = self._bytes = self._part = 0
-        self._marks = []
+        self._is_open, self._skipping = True, False
+        self._part = self._given = 0
 
-    def _commit(self, frame: bytes) -> Iterable[Transaction]:
-        if not self._open:
+    def _commit(self, ended: int) -> None:
+        if not self._is_open:
             raise pgoutput.Malformed("a transaction ends that has not begun")
-        ended = pgoutput.commit(frame)
-        empty = not self._part and not self._ordinal and not self._marks
-        made = () if empty or self._skipping else (self._take(last=True),)
-        self._open = False
+        self._is_open = False
         self.ended = ended
         self.xids.append(self._xid)
-        return made
+        if self._skipping:
+            self._open.clear()
+            self._marks = []
+        elif self._part or self._marks:
+            self._give_part(last=True)
+        elif self._open.count:
+            self._together.append(self._open)
+            self._commits.append(Commit(self._position, self._committed_at_us, self._together.count))
+            self._end_together()
 
-    def _relation(self, frame: bytes) -> Iterable[Transaction]:
+    def _end_together(self) -> None:
+        """Give the transactions that were gathered, where they are enough."""
+        together, limits = self._together, self._limits
+        if together.count >= limits.together_rows_max or together.size_bytes >= limits.bytes_max:
+            self._give_together()
+
+    def _relation(self, frame: bytes) -> None:
         message = pgoutput.relation(frame)
         before, now = self._relations.get(message.oid), self._known(message)
         if now == before and before is not None:
-            return ()
+            return
         self._relations[message.oid] = now
         # One block can not hold rows of two forms.
-        return (self._take(last=False),) if before is not None and before.frames else ()
+        if message.oid in self._open.tables:
+            self._give_part(last=False)
+        elif message.oid in self._together.tables:
+            self._give_together()
 
     def _truncate(self, frame: bytes) -> None:
-        if not self._open:
+        if not self._is_open:
             raise pgoutput.Malformed("a truncate stands outside of a transaction")
         for oid in pgoutput.truncated(frame):
             relation = self._relations[oid]
             if relation is not None and not self._skipping:
-                self._gather(relation, [pgoutput.truncate_row(frame, oid, relation.width)])
+                self._gather(oid, relation, Op.TRUNCATE, [bytes((UNCHANGED,)) * relation.width])
 
     def _message(self, transactional: bool, prefix: str, text: str) -> None:  # noqa: FBT001 as the message has it
         if not transactional:
@@ -233,11 +287,11 @@ class Decoder:
         if prefix == MARK:
             self._marks.append(text)
         elif prefix == APPLIED_MESSAGE:
-            if self._part or self._ordinal:
+            if self._part or self._open.count:
                 raise pgoutput.Malformed("an applier marked a transaction after it had written")
             self._skipping = True
 
-    def _known(self, message: pgoutput.RelationMessage) -> _Relation | None:
+    def _known(self, message: pgoutput.RelationMessage) -> Relation | None:
         """Match a relation of the stream with what is captured of it."""
         wanted = self._captured.get((message.namespace, message.name))
         if wanted is None:
@@ -255,69 +309,24 @@ class Decoder:
                 + (f", but {min(strange)}" if strange else ""),
                 "If this stays, run `admin-sync uninstall` and `admin-sync install`: all tables are copied again",
             )
-        return _Relation(schema, places, tuple(places[i] for i in schema.key), len(message.attributes))
+        return Relation(schema, places, tuple(places[i] for i in schema.key), len(message.attributes))
 
-    def _take(self, *, last: bool) -> Transaction:
-        """Make a part of what was gathered, and begin another."""
-        blocks = tuple([self._block(relation) for relation in self._touched])
-        self._touched = []
-        marks = tuple(self._marks)
-        made = Transaction(self._position, self._committed_at_us, blocks, (), marks, self._part, last)
-        self._marks = []
-        self._part += 1
-        self._first, self._bytes = self._ordinal, 0
-        return made
-
-    def _block(self, relation: _Relation) -> Block:
-        frames, runs = relation.frames, relation.runs
-        relation.frames, relation.runs = [], []
-        ops = bytes(map(pgoutput.OPERATION, frames)).translate(_OPS)
-        raw = pgoutput.split(frames, relation.width)
-        nothing: list[Value] = [ABSENT] * len(ops)
-        columns = tuple(
-            [
-                list(nothing) if place < 0 else decode(column.type, raw[place])
-                for place, column in zip(relation.places, relation.schema.columns, strict=True)
-            ]
-        )
-        schema = relation.schema
-        if Op.DELETE in ops:
-            gone = ops.translate(_IS_DELETE)
-            columns = tuple(
-                [
-                    column if at in schema.key else [ABSENT if g else v for g, v in zip(gone, column, strict=True)]
-                    for at, column in enumerate(columns)
-                ]
-            )
-        if Op.UPSERT in ops:
-            self._complete(schema, ops, columns)
-        return Block(schema, ops, columns, _ordinals(runs, len(frames)))
-
-    def _complete(self, schema: TableSchema, ops: bytes, columns: Columns) -> None:
-        """Give rows that moved to another key the large values that the server did not send along.
-
-        The row under the new key has no such value on the target. It is read as it is now: had it changed since,
-        the stream brings that later; is the row gone, so does the stream.
-        """
-        lacking = [
-            at for at, op in enumerate(ops) if op == Op.UPSERT and any(column[at] is ABSENT for column in columns)
-        ]
-        if not lacking:
+    def _give_together(self) -> None:
+        """Give the whole transactions that were gathered."""
+        commits, self._commits = self._commits, []
+        if not commits:
             return
-        keys = [tuple(columns[i][at] for i in schema.key) for at in lacking]
-        found = self._fetch(schema, keys)
-        for at, key in zip(lacking, keys, strict=True):
-            row = found.get(key)
-            for column, value in zip(columns, row or (), strict=row is not None):
-                if column[at] is ABSENT:
-                    column[at] = value
+        last = commits.pop()
+        blocks = self._together.blocks(0, self._fetch)
+        self._together.clear()
+        self._made.append(Transaction(last.position, last.committed_at_us, blocks, earlier=tuple(commits)))
 
-
-def _ordinals(runs: Sequence[tuple[int, int]], count: int) -> Sequence[int]:
-    if runs[-1][1] - runs[0][1] == runs[-1][0] - runs[0][0]:
-        return range(runs[0][1], runs[0][1] + count)
-    ordinals: list[int] = []
-    ends = [*(place for place, _ in runs[1:]), count]
-    for (place, ordinal), end in zip(runs, ends, strict=True):
-        ordinals.extend(range(ordinal, ordinal + end - place))
-    return ordinals
+    def _give_part(self, *, last: bool) -> None:
+        """Give what was gathered of the open transaction, behind those before it."""
+        self._give_together()
+        blocks = self._open.blocks(self._given, self._fetch)
+        marks, self._marks = tuple(self._marks), []
+        self._given += self._open.count
+        self._open.clear()
+        self._made.append(Transaction(self._position, self._committed_at_us, blocks, (), marks, self._part, last))
+        self._part += 1

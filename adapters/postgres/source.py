@@ -92,7 +92,7 @@ class PostgresSource:
         with refusals(f"could not read the log of {self._place}"):
             self._resume()
             until = monotonic() + timeout_s
-            while not self._has_frames():
+            while not self._has_messages():
                 self._pass_by()
                 left = until - monotonic()
                 if left <= 0 and timeout_s > 0:
@@ -222,11 +222,18 @@ class PostgresSource:
             self._stream = Stream(self._url, self._password)
             self._begin(self._stream)
 
-    def _has_frames(self) -> bool:
-        decoder = self._live_decoder
+    def _has_messages(self) -> bool:
+        decoder, stream = self._live_decoder, self._live_stream
         if not decoder.waiting:
-            decoder.put(self._live_stream.take())
+            decoder.put(stream.take())
+            self._listen(decoder, stream)
         return decoder.waiting
+
+    @staticmethod
+    def _listen(decoder: Decoder, stream: Stream) -> None:
+        """Act on keepalives that the decoder came across."""
+        asked, decoder.asked = decoder.asked, False
+        stream.heard(decoder.sent, asked=asked)
 
     def _woken(self) -> bool:
         try:
@@ -256,12 +263,13 @@ class PostgresSource:
         rows = 0
         heard_at = asked_at = monotonic()
         while True:
-            had = self._has_frames()
+            had = self._has_messages()
             for made in decoder.transactions():
                 if made.last:
                     self._given = made.position
                 rows += made.change_count
                 yield made
+            self._listen(decoder, stream)
             if not decoder.in_transaction and not decoder.waiting:
                 if upto and max(decoder.ended, stream.sent) >= upto:
                     return

@@ -1,4 +1,4 @@
-"""The replication stream: frames from the walsender, and what it is told of our progress.
+"""The replication stream: messages from the walsender, and what it is told of our progress.
 
 The rule it keeps: nothing here blocks but `wait`, and the server is told only of positions that its caller made
 durable. What arrives between two calls stays in order. Source of facts: "Streaming Replication Protocol" in
@@ -25,11 +25,9 @@ from adapters.postgres.publication import PUBLICATION
 from sync.errors import DatabaseBusy
 
 _REPORT: Final = Struct(">cQQQqB")
-_KEEPALIVE: Final = Struct(">cQqB")
-_FRAME: Final = ord("w")
-_FRAMES_MAX: Final = 20_000
-"""How many are taken at once."""
-_BYTES_MAX: Final = 4 << 20
+_PREFIX: Final = Struct(">cI")
+_BYTES_MAX: Final = 1 << 20
+"""How much is taken at once."""
 _REPORT_INTERVAL_S: Final = 5.0
 _SILENCE_MAX_S: Final = 60.0
 _END_S: Final = 2.0
@@ -46,7 +44,7 @@ class Stream:
         self._copying = False
         self._reported_at = self._heard_at = time.monotonic()
         self.sent = 0
-        """Everything committed up to this LSN has been given by `take`, where it is published."""
+        """What the server said in a keepalive (see `heard`): everything committed up to here has been taken."""
         self.drained = False
         """Whether the last `take` took everything that had arrived."""
         self.flushed = 0
@@ -82,33 +80,37 @@ class Stream:
         self.flushed = confirmed
         self._heard_at = time.monotonic()
 
-    def take(self) -> list[bytes]:
-        """The frames that have arrived, without waiting; the rest stays for the next call."""
-        frames: list[bytes] = []
-        add, get = frames.append, self._session.get_copy_data
+    def take(self) -> bytes:
+        """The messages that have arrived, each with its kind and length, without waiting; the rest stays for later."""
+        messages: list[bytes | memoryview] = []
+        add, get, prefix = messages.append, self._session.get_copy_data, _PREFIX.pack
         size = 0
         self.drained = False
         self._session.consume_input()
-        while size < _BYTES_MAX and len(frames) < _FRAMES_MAX:
+        while size < _BYTES_MAX:
             count, view = get(1)
             if count <= 0:
                 if count < 0:
                     self._ended()
                 self.drained = True
                 break
-            if view[0] == _FRAME:
-                add(bytes(view))
-                size += count
-            else:
-                self._keepalive(bytes(view))
+            add(prefix(b"d", count + 4))
+            add(view)
+            size += count
         now = time.monotonic()
-        if frames:
+        if messages:
             self._heard_at = now
         if now - self._reported_at > _REPORT_INTERVAL_S:
             self.report(self.flushed)
         if now - self._heard_at > _SILENCE_MAX_S:
             raise DatabaseBusy("could not read the server's log", "the server is silent", "It is tried again")
-        return frames
+        return b"".join(messages)
+
+    def heard(self, sent: int, *, asked: bool) -> None:
+        """Take note of a keepalive, and answer where the server asked."""
+        self.sent = max(self.sent, sent)
+        if asked:
+            self.report(self.flushed)
 
     def report(self, flushed: int, *, answer: bool = False) -> None:
         """Tell the server what is durable here; it may forget what is below. With `answer` it says where it stands."""
@@ -152,13 +154,6 @@ class Stream:
                 return
             if (copying or self._session.is_busy()) and self.wait(left):
                 self._session.consume_input()
-
-    def _keepalive(self, message: bytes) -> None:
-        _, sent, _, answer = _KEEPALIVE.unpack(message)
-        self._heard_at = time.monotonic()
-        self.sent = max(self.sent, sent)
-        if answer:
-            self.report(self.flushed)
 
     def _ended(self) -> None:
         """Raise what the server ended the stream with."""

@@ -12,7 +12,7 @@ found nowhere else, and a body of nothing but such texts is taken apart by one s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from operator import itemgetter
 from struct import Struct, error
@@ -32,6 +32,7 @@ LONG_BYTES: Final = 1 << 16
 _FALSE_MARK: Final = b"t\0" + MARK
 _FALSE_MARK_BYTES: Final = 0x740000
 """The shortest text whose length looks like a mark."""
+_NOTHING: Final[Mapping[int, Value]] = {NULL: None, UNCHANGED: ABSENT}
 _value_of = itemgetter(slice(2, None))
 _length_at: Final = Struct(">I").unpack_from
 
@@ -91,15 +92,11 @@ class Tuples(Sequence[list[Value]]):
 
     def texts(self) -> list[list[Raw | Value]]:
         """One list for each column: texts as bytes, None for NULL, ABSENT. Made anew with each call."""
-        count = self.rows * self.width
-        flat = _dense(self.body, count) if self.dense else _walked(self.body, count)
-        return [flat[at :: self.width] for at in range(self.width)]
+        return texts(self.body, self.rows, self.width)
 
     def cells(self) -> list[bytes]:
         """Every value as it stands in the body, kind and length included, row after row."""
-        if self.dense:
-            return [MARK + piece for piece in self.body.split(MARK)[1:]]
-        return list(map(self.body.__getitem__, map(slice, *_bounds(self.body, self.rows * self.width))))
+        return cells(self.body, self.rows * self.width)
 
     def cut(self, first: int, end: int | None = None) -> Tuples:
         """The rows from one place to before another."""
@@ -156,24 +153,23 @@ def check(body: bytes, count: int, where: str) -> bool:
     return False
 
 
-def _dense(body: bytes, count: int) -> list[Raw | Value]:
-    pieces = body.split(MARK)
-    if len(pieces) != count + 1:
-        _malformed("raw rows", f"they are not {count} values")
-    return list(map(_value_of, pieces[1:]))
+def texts(body: bytes, rows: int, width: int) -> list[list[Raw | Value]]:
+    """One list for each column: texts as bytes, None for NULL, ABSENT. Raises `ProtocolError`."""
+    count = rows * width
+    flat: list[Raw | Value]
+    if is_dense(body, count):
+        flat = list(map(_value_of, body.split(MARK)[1:]))
+    else:
+        bounds = zip(*_bounds(body, count), strict=True)
+        flat = [body[start + 5 : end] if end - start > 1 else _NOTHING[body[start]] for start, end in bounds]
+    return [flat[at::width] for at in range(width)]
 
 
-def _walked(body: bytes, count: int) -> list[Raw | Value]:
-    starts, ends = _bounds(body, count)
-    flat: list[Raw | Value] = []
-    add = flat.append
-    for start, end in zip(starts, ends, strict=True):
-        kind = body[start]
-        if kind == TEXT:
-            add(body[start + 5 : end])
-        else:
-            add(None if kind == NULL else ABSENT)
-    return flat
+def cells(body: bytes, count: int) -> list[bytes]:
+    """Every value as it stands in the body, kind and length included. Raises `ProtocolError`."""
+    if is_dense(body, count):
+        return [MARK + piece for piece in body.split(MARK)[1:]]
+    return [body[start:end] for start, end in zip(*_bounds(body, count), strict=True)]
 
 
 def _bounds(body: bytes, count: int, where: str = "raw rows") -> tuple[list[int], list[int]]:

@@ -28,6 +28,15 @@ def frame(message: bytes) -> bytes:
     return HEADER + message
 
 
+def stream(*frames: bytes) -> bytes:
+    """Frames as the connection carries them."""
+    return b"".join(b"d" + pack(">I", len(each) + 4) + each for each in frames)
+
+
+def keepalive(sent: int, *, asked: bool = False) -> bytes:
+    return b"k" + pack(">QqB", sent, 0, asked)
+
+
 def begin(lsn: int, xid: int = 7, at_us: int = 0) -> bytes:
     return frame(b"B" + pack(">QqI", lsn, at_us, xid))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from adapters.postgres.decoder import APPLIED_MESSAGE, MARK, Decoder, Limits, Wanted
 from sync.errors import DatabaseRefused
 from sync.model.batch import Transaction
-from sync.model.change import ABSENT, Change, Op, Row
+from sync.model.change import ABSENT, Change, Op, Row, Value
 from sync.model.schema import TableSchema
+from sync.model.tuples import Tuples
 from tests.unit.adapters.postgres import frames as f
 
 WANTED = {("public", "t"): Wanted(f.SCHEMA, frozenset(f.SCHEMA.column_names))}
@@ -25,7 +27,7 @@ def nothing(schema: TableSchema, keys: Sequence[Row]) -> dict[Row, Row]:
 
 def decode(*frames: bytes, decoder: Decoder | None = None) -> list[Transaction]:
     decoder = decoder or Decoder(WANTED, nothing)
-    decoder.put(list(frames))
+    decoder.put(f.stream(*frames))
     return list(decoder.transactions())
 
 
@@ -67,36 +69,132 @@ def test_ordinals_tell_the_order_between_tables() -> None:
     assert [list(block.ordinals) for block in found[0].blocks] == [[0, 2, 4], [1, 3, 5]]
 
 
-@given(st.integers(1, 7), st.lists(st.integers(0, 40), max_size=6), st.integers(1, 50))
-def test_parts_hold_the_same_however_frames_arrive(rows_max: int, sizes: list[int], piece: int) -> None:
-    """Invariants 2 and 7: parts are bounded, in order, and lose nothing, wherever the stream is cut."""
-    stream, expected = [f.relation()], []
-    for at, size in enumerate(sizes):
-        rows = [[str(n), f"{at}", None] for n in range(size)]
-        expected += [(at, n) for n in range(size)]
-        stream += f.transaction(100 * at, *(f.insert(row) for row in rows))
-    decoder = Decoder(WANTED, nothing, Limits(rows_max))
+def owned(transactions: Sequence[Transaction]) -> list[tuple[int, Op, Row]]:
+    """Every change with the position of the transaction that it belongs to, in order."""
+    found: list[tuple[int, Op, Row]] = []
+    for made in transactions:
+        ends = [*((commit.end, commit.position) for commit in made.earlier), (1 << 62, made.position)]
+        found += [(next(p for end, p in ends if c.ordinal < end), c.op, c.row) for c in changes([made])]
+    return found
+
+
+_ROW = st.one_of(
+    st.tuples(st.just("I"), st.integers(0, 1), st.sampled_from(["", "x", None])),
+    st.tuples(st.just("U"), st.integers(0, 1), st.sampled_from(["x" * 300, ABSENT, "Nt"])),
+    st.tuples(st.just("D"), st.integers(0, 1), st.none()),
+    st.tuples(st.just("M"), st.integers(0, 1), st.sampled_from(["x", ABSENT])),
+    st.tuples(st.just("T"), st.integers(0, 1), st.none()),
+)
+_RUN = st.tuples(_ROW, st.integers(1, 9)).map(lambda pair: [pair[0]] * pair[1])
+_BODY = st.lists(_RUN, max_size=4).map(lambda runs: [row for run in runs for row in run])
+_TRANSACTION = st.tuples(
+    st.one_of(_BODY, _BODY, st.just([("I", 0, "one row")])),
+    st.sampled_from(["", "", "", "", "origin", "mark", "alive"]),
+)
+_HISTORY = st.lists(st.tuples(_TRANSACTION, st.integers(1, 5)), max_size=6).map(
+    lambda runs: [each for each, count in runs for _ in range(count)]
+)
+
+
+def told(history: Sequence[tuple[Sequence[tuple[str, int, Value]], str]]) -> tuple[list[bytes], list[object]]:
+    """A history as frames, and as the changes that must come of it."""
+    frames, expected = [f.relation(), f.relation(oid=f.OID + 1, name="u")], []
+    key = 0
+    for at, (body, sign) in enumerate(history, 1):
+        frames.append(f.begin(at, xid=at))
+        frames += {"origin": [f.origin("admin_sync_1")], "mark": [f.message(MARK, str(at))]}.get(sign, [])
+        found: list[object] = []
+        for kind, table, value in body:
+            oid, key = f.OID + table, key + 1
+            if kind == "I":
+                frames.append(f.insert([str(key), value, ""], oid))
+                found.append((at, Op.INSERT, (key, value, "")))
+            elif kind == "U":
+                frames.append(f.update([str(key), None, value], oid=oid))
+                found.append((at, Op.UPDATE, (key, None, value)))
+            elif kind == "D":
+                frames.append(f.delete([str(key), None, None], oid=oid))
+                found.append((at, Op.DELETE, (key, ABSENT, ABSENT)))
+            elif kind == "M":
+                frames.append(f.update([str(-key), value, ""], [str(key), None, None], oid=oid))
+                found += [(at, Op.DELETE, (key, ABSENT, ABSENT)), (at, Op.UPSERT, (-key, value, ""))]
+            else:
+                frames.append(f.truncate(oid))
+                found.append((at, Op.TRUNCATE, (ABSENT, ABSENT, ABSENT)))
+        frames += [f.keepalive(at)] if sign == "alive" else []
+        frames.append(f.commit(at))
+        expected += found if sign != "origin" else []
+    return frames, expected
+
+
+@given(_HISTORY, st.integers(3, 40), st.integers(1, 30), st.data())
+def test_a_history_comes_as_it_was_however_it_arrives(
+    history: list[tuple[list[tuple[str, int, Value]], str]], rows_max: int, together: int, data: st.DataObject
+) -> None:
+    """Invariants 1, 2, 3 and 7: parts are bounded, in order, and lose nothing, wherever the stream is cut."""
+    frames, expected = told(history)
+    other = TableSchema("u", f.SCHEMA.columns, (0,))
+    wanted = {**WANTED, ("public", "u"): Wanted(other, frozenset(other.column_names))}
+    decoder = Decoder(wanted, nothing, Limits(rows_max, 1 << 18, together))
+    stream = f.stream(*frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=5)))
     found: list[Transaction] = []
-    for start in range(0, len(stream), piece):
-        found += decode(*stream[start : start + piece], decoder=decoder)
-    got = [(made.position // 100, row) for made in found for block in made.blocks for row in block.columns[0]]
-    assert got == expected
-    assert all(made.change_count <= rows_max for made in found)
-    assert [made.position for made in found if made.last] == [100 * at for at, size in enumerate(sizes) if size]
-    assert [made.part for made in found if made.last] == [
-        sum(other.position == made.position for other in found) - 1 for made in found if made.last
+    for start, end in pairwise([0, *cuts, len(stream)]):
+        decoder.put(stream[start:end])
+        found += decoder.transactions()
+    assert owned(found) == expected
+    assert all(made.change_count <= rows_max + together for made in found)
+    assert all(made.change_count <= rows_max for made in found if made.part or not made.last)
+    ends = [
+        position for made in found if made.last for position in (*(c.position for c in made.earlier), made.position)
     ]
+    assert ends == [at for at, (body, sign) in enumerate(history, 1) if sign == "mark" or (body and sign != "origin")]
+    for made in found:
+        parts = [other.part for other in found if other.position == made.position]
+        assert parts == list(range(len(parts)))
+    assert [made.marks for made in found if made.marks] == [
+        (str(at),) for at, (_, sign) in enumerate(history, 1) if sign == "mark"
+    ]
+    assert not any(made.earlier for made in found if made.marks or made.part or not made.last)
+    assert decoder.ended == (len(history) + 40 if history else 0)
+    assert list(decoder.xids) == list(range(1, len(history) + 1))
 
 
 def test_ending_early_leaves_the_rest_waiting() -> None:
-    decoder = Decoder(WANTED, nothing)
+    decoder = Decoder(WANTED, nothing, Limits(together_rows_max=1))
     decoder.put(
-        [f.relation(), *f.transaction(1, f.insert(["1", "a", None])), *f.transaction(2, f.insert(["2", "", ""]))]
+        f.stream(
+            f.relation(), *f.transaction(1, f.insert(["1", "a", None])), *f.transaction(2, f.update(["2", "", ""]))
+        )
     )
     first = next(iter(decoder.transactions()))
     assert (first.position, decoder.waiting, decoder.in_transaction) == (1, True, False)
     assert [made.position for made in decoder.transactions()] == [2]
     assert not decoder.waiting
+
+
+def test_keepalives_are_heard_in_their_place() -> None:
+    decoder = Decoder(WANTED, nothing)
+    decoder.put(f.stream(f.keepalive(5), f.keepalive(7, asked=True)))
+    assert (decoder.waiting, decoder.sent, decoder.asked) == (False, 7, True)
+    decoder.put(f.stream(f.relation(), *f.transaction(9, f.insert(["1", "", ""]), f.keepalive(11)), f.keepalive(12)))
+    assert (decoder.waiting, decoder.sent) == (True, 7)
+    assert [made.change_count for made in decoder.transactions()] == [1]
+    assert (decoder.waiting, decoder.sent) == (False, 12)
+
+
+def test_rows_by_the_thousand_stay_raw() -> None:
+    """Many rows in one transaction, and many transactions of one row, make one block of raw rows."""
+    rows = [[str(n), "name " * (n % 7), "x"] for n in range(3000)]
+    whole = f.transaction(1, *map(f.insert, rows))
+    single = [frame for n, row in enumerate(rows) for frame in f.transaction(n + 1, f.insert(row), xid=n)]
+    for stream, transactions in ((whole, 1), (single, 3000)):
+        (made,) = decode(f.relation(), *stream)
+        (block,) = made.blocks
+        assert isinstance(block.columns, Tuples)
+        assert [list(row) for row in zip(*block.columns, strict=True)] == [[n, *row[1:]] for n, row in enumerate(rows)]
+        assert (len(made.earlier), block.ordinals) == (transactions - 1, range(3000))
+        assert [commit.end for commit in made.earlier] == list(range(1, transactions))
 
 
 @pytest.mark.parametrize("sign", [f.origin("admin_sync_5"), f.message(APPLIED_MESSAGE, "")], ids=["origin", "message"])
@@ -131,11 +229,11 @@ def test_a_row_that_moved_is_completed() -> None:
         1, f.update(["2", "a", ABSENT], ["1", None, None]), f.update(["4", "b", ABSENT], ["3", None, None])
     )
     found = decode(f.relation(), *moved, f.begin(2), f.update(["2", "c", ABSENT]), f.commit(2), decoder=decoder)
-    assert [change.row for change in changes(found[:1]) if change.op is Op.UPSERT] == [
+    assert [change.row for change in changes(found) if change.op is Op.UPSERT] == [
         (2, "a", "large"),
         (4, "b", ABSENT),
     ]
-    assert changes(found[1:])[0].row == (2, "c", ABSENT)
+    assert changes(found)[-1].row == (2, "c", ABSENT)
     assert asked == [(2,), (4,)]
 
 
