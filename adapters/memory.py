@@ -12,6 +12,7 @@ from sync.errors import DatabaseRefused, PositionLost
 from sync.model.batch import Checkpoint, Chunk, ChunkRequest, Transaction
 from sync.model.catalog import Finding, Severity, TableFacts
 from sync.model.change import Block, Change, Columns, Row
+from sync.model.lines import Lines
 from sync.model.position import START, Position
 from sync.model.schema import TableSchema
 from sync.model.writes import Writes
@@ -129,6 +130,8 @@ class MemorySource:
 class MemoryTarget:
     """See `sync.ports.Target`."""
 
+    loads = False
+
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
         self._draft: Draft | None = None
@@ -176,6 +179,9 @@ class MemoryTarget:
         repairs = self.write(writes)
         self.commit(checkpoint)
         return repairs
+
+    def load(self, lines: Sequence[Lines], checkpoint: Checkpoint | None) -> bool:  # noqa: ARG002
+        return False
 
     def write_ordered(self, changes: Iterable[Change]) -> int:
         self._database.perhaps_fail()

@@ -14,6 +14,7 @@ from typing import Protocol
 from sync.model.batch import Checkpoint, ChunkRequest, Encoded, Transaction
 from sync.model.catalog import Finding, TableFacts
 from sync.model.change import Change, Columns, Row
+from sync.model.lines import Lines
 from sync.model.notice import Notice
 from sync.model.position import Position
 from sync.model.schema import TableSchema
@@ -177,6 +178,20 @@ class Target(Protocol):
         """`begin`, `write` and `commit` as one, which a database may do in one go; gives the number of repairs.
 
         Raises as these do; the caller rolls back then.
+        """
+        ...
+
+    @property
+    def loads(self) -> bool:
+        """Whether this kind of target takes rows as lines."""
+        ...
+
+    def load(self, lines: Sequence[Lines], checkpoint: Checkpoint | None) -> bool:
+        """Write rows that are lines, if all is as they say; with a checkpoint also begin and commit, as `apply` does.
+
+        False where it is not, or these lines are not for this database: then nothing is left of it, and the same rows
+        are to be written as net effects, which tells why, or finds another form. Raises as these do, but not
+        `RowRefused`.
         """
         ...
 

@@ -12,14 +12,18 @@ from collections.abc import Sequence
 from adapters.postgres.apply import Step, staged
 from adapters.postgres.exchange import Piece
 from adapters.postgres.session import Session
+from adapters.postgres.statements import Statements
+from sync.model.change import Op
+from sync.model.lines import Lines
 
 
 class Script:
     """The script of one write, and how many rows it is to find."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *opening: str) -> None:
         self._session = session
         self._pieces: list[Piece] = []
+        self.add(*opening)
         self._expected: list[tuple[int, int]] = []
 
     @property
@@ -28,7 +32,7 @@ class Script:
         return not self._expected
 
     def add(self, *statements: str) -> None:
-        """Add statements that take no rows."""
+        """Add statements that take no rows from here."""
         self._pieces += [(statement, None) for statement in statements]
 
     def take(self, steps: Sequence[Step]) -> None:
@@ -42,6 +46,22 @@ class Script:
                 self._pieces.append((step.statements.update(step.present), None))
             else:
                 self._pieces += staged(self._session, step)
+
+    def load(self, statements: Statements, lines: Lines) -> None:
+        """Add rows that are lines already."""
+        everything = tuple(range(len(statements.slots)))
+        if lines.said is Op.INSERT:
+            self._pieces.append((statements.copy_into(everything), lines.body))
+            return
+        present = statements.key if lines.said is Op.DELETE else everything
+        self._pieces += self._session.staging(statements, present, lines.body)
+        if lines.said is Op.DELETE:
+            self.add(statements.delete((False,) * len(present), staged=True))
+        elif lines.said is Op.UPDATE and statements.has_rest(present):
+            self._expected.append((len(self._pieces), lines.rows))
+            self.add(statements.update(present))
+        else:
+            self.add(statements.upsert(present, staged=True))
 
     def run(self) -> int:
         """Run it; gives how many rows were not there."""

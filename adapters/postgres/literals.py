@@ -60,6 +60,8 @@ class Slot:
         self._takes_bytes = attribute.column.type.kind is Kind.BYTES
         self._takes_bools = attribute.column.type.kind is Kind.BOOL
         self._loses, self._why = _loss(stream, attribute)
+        self.is_same = self._loses is None and stream.type == attribute.column.type
+        """Whether the column takes the text form of every value of the stream, and keeps all of it."""
 
     def texts(self, values: list[Value]) -> Texts:
         """The values as text input. Raises `Unfit`."""

@@ -50,6 +50,8 @@ class Statements:
         """Whether a unique index of the target stands behind the key, so that an insert can find the row it meets."""
         self.hashed = not self.mergeable
         """Whether rows are found by reading the whole table, and not through an index."""
+        self.loads = all(slot.is_same for slot in self.slots) and (self.mergeable or not schema.key)
+        """Whether a line of the stream can be copied as it is, and a unique index tells where that was wrong."""
         self._override = " OVERRIDING SYSTEM VALUE" if any(a.identity == "a" for a in table.attributes) else ""
         definition = ", ".join(f"c{at} {slot.type}" for at, slot in enumerate(self.slots))
         self.stage = f"pg_temp.admin_sync_{blake2b(definition.encode(), digest_size=8).hexdigest()}"

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 import psycopg
 
 from adapters.postgres import ranges
-from adapters.postgres.apply import REMEDY, Step, is_small, of_change, perform, steps
+from adapters.postgres.apply import REMEDY, is_small, of_change, steps
 from adapters.postgres.bulk import Script
 from adapters.postgres.catalog import Table, read_tables
 from adapters.postgres.connection import Connection, connect, place_of
 from adapters.postgres.errors import is_row_error, reason, refusals, sqlstate
 from adapters.postgres.exchange import inlined
-from adapters.postgres.mend import is_stale, mend
+from adapters.postgres.mend import is_stale
 from adapters.postgres.schema import CHECKPOINT, has_table
 from adapters.postgres.session import Session
 from adapters.postgres.statements import Statements
+from adapters.postgres.work import Work
 from sync.errors import DatabaseRefused, RoleError, RowRefused
 from sync.model.batch import Checkpoint
 from sync.model.change import Change, Columns, Row
+from sync.model.lines import Lines
 from sync.model.position import Position
 from sync.model.schema import TableSchema
 from sync.model.writes import Writes
@@ -53,6 +54,8 @@ _FLUSH: Final = (
 
 class PostgresTarget:
     """See `sync.ports.Target`."""
+
+    loads = True
 
     def __init__(self, url: str, *, password: str | None = None) -> None:
         self._url = url
@@ -106,6 +109,12 @@ class PostgresTarget:
             self.commit(checkpoint)
         return repairs
 
+    def load(self, lines: Sequence[Lines], checkpoint: Checkpoint | None) -> bool:
+        with self._asking("could not apply") as session:
+            if checkpoint is not None:
+                session.begin()
+            return self._load(session, lines, checkpoint)
+
     def write_ordered(self, changes: Iterable[Change]) -> int:
         with self._asking("could not apply") as session:
             return sum(self._write(session, [of_change(change)]) for change in changes)
@@ -120,14 +129,7 @@ class PostgresTarget:
         with self._asking("could not commit") as session:
             if not session.is_open:
                 raise DatabaseRefused("could not commit", "no transaction is open", "Report this as a defect")
-            try:
-                with session.pipelined():
-                    for statement, parameters in _ending(session, checkpoint):
-                        session.run(statement, parameters)
-            except psycopg.Error as error:
-                self._explain(session, checkpoint, error)
-                raise
-            self._committed(session)
+            self._conclude(session, checkpoint)
 
     def rollback(self) -> None:
         if self._session is not None and self._session.is_usable:
@@ -169,31 +171,63 @@ class PostgresTarget:
             if any(part.is_loose for part in work):
                 session.start()
                 with session.savepoint(_ALL):
-                    return sum(_perform(session, part) for part in work)
+                    return sum(part.perform(session) for part in work)
             elif all(is_small(part.steps) for part in work):
                 self._exchange(session, work, first, checkpoint)
             else:
-                missing = self._load(session, work, first, checkpoint)
+                script = Script(session, *([] if first else [f"SAVEPOINT {_ALL}"]))
+                for part in work:
+                    script.add(*([part.statements.empty] if part.writes.truncate else []))
+                    script.take(part.steps)
+                missing = self._run(session, script, first, checkpoint)
             if not missing:
                 return 0
             undo()
         except psycopg.Error as error:
-            if not session.is_usable or not (is_row_error(error) or is_stale(error)):
-                raise
-            if checkpoint is not None and _is_fencing(error):
-                self._explain(session, checkpoint, error)
+            self._demand_retry(session, checkpoint, error)
             if first or session.has_failed:
                 undo()
         self._forget()
-        return missing + sum(_mend(session, part) for part in self._prepare(session, writes))
+        return missing + sum(part.mend(session) for part in self._prepare(session, writes))
 
-    def _exchange(self, session: Session, work: Sequence[_Work], first: bool, checkpoint: Checkpoint | None) -> None:  # noqa: FBT001
+    def _load(self, session: Session, lines: Sequence[Lines], checkpoint: Checkpoint | None) -> bool:
+        try:
+            found = [(self._for(session, each.schema), each) for each in lines]
+        except RowRefused:
+            return False
+        if not all(statements.loads for statements, _ in found):
+            return False
+        first = not session.is_begun
+        try:
+            script = Script(session, *([] if first else [f"SAVEPOINT {_ALL}"]))
+            for statements, each in found:
+                script.load(statements, each)
+            if not self._run(session, script, first, checkpoint):
+                return True
+        except RowRefused:
+            return False
+        except psycopg.Error as error:
+            self._demand_retry(session, checkpoint, error)
+        undo = (
+            session.rollback if checkpoint is not None else session.restart if first else partial(session.back_to, _ALL)
+        )
+        undo()
+        return False
+
+    def _demand_retry(self, session: Session, checkpoint: Checkpoint | None, error: psycopg.Error) -> None:
+        """Raise what another form of the same work would meet again."""
+        if not session.is_usable or not (is_row_error(error) or is_stale(error)):
+            raise error
+        if checkpoint is not None and _is_fencing(error):
+            self._explain(session, checkpoint, error)
+
+    def _exchange(self, session: Session, work: Sequence[Work], first: bool, checkpoint: Checkpoint | None) -> None:  # noqa: FBT001
         """Few rows: one pipeline of prepared statements."""
         with session.pipelined():
             if not first:
                 session.run(f"SAVEPOINT {_ALL}")
             for part in work:
-                _perform(session, part)
+                part.perform(session)
             if not first:
                 session.run(f"RELEASE {_ALL}")
             if checkpoint is not None:
@@ -202,15 +236,8 @@ class PostgresTarget:
         if checkpoint is not None:
             self._committed(session)
 
-    def _load(self, session: Session, work: Sequence[_Work], first: bool, checkpoint: Checkpoint | None) -> int:  # noqa: FBT001
+    def _run(self, session: Session, script: Script, first: bool, checkpoint: Checkpoint | None) -> int:  # noqa: FBT001
         """Many rows: one script; gives how many rows were not there to be updated, and then it has to be undone."""
-        script = Script(session)
-        if not first:
-            script.add(f"SAVEPOINT {_ALL}")
-        for part in work:
-            if part.writes.truncate:
-                script.add(part.statements.empty)
-            script.take(part.steps)
         ending = _ending(session, checkpoint) if checkpoint is not None and script.is_sure else []
         script.add(*(inlined(*each) for each in ending))
         missing = script.run()
@@ -218,20 +245,32 @@ class PostgresTarget:
             self._committed(session)
         elif not first and not missing:
             session.run(f"RELEASE {_ALL}")
+        elif checkpoint is not None and not missing:
+            self._conclude(session, checkpoint)
         return missing
+
+    def _conclude(self, session: Session, checkpoint: Checkpoint) -> None:
+        try:
+            with session.pipelined():
+                for statement, parameters in _ending(session, checkpoint):
+                    session.run(statement, parameters)
+        except psycopg.Error as error:
+            self._explain(session, checkpoint, error)
+            raise
+        self._committed(session)
 
     def _committed(self, session: Session) -> None:
         session.committed()
         self._unflushed = True
 
-    def _prepare(self, session: Session, writes: Sequence[Writes]) -> list[_Work]:
+    def _prepare(self, session: Session, writes: Sequence[Writes]) -> list[Work]:
         try:
-            return [_Work(each, found, steps(found, each)) for each, found in self._found(session, writes)]
+            return [Work(each, found, steps(found, each)) for each, found in self._found(session, writes)]
         except RowRefused:
             # Perhaps only by a table as it was some time ago.
             session.start()
             self._forget()
-            return [_Work(each, found, steps(found, each)) for each, found in self._found(session, writes)]
+            return [Work(each, found, steps(found, each)) for each, found in self._found(session, writes)]
 
     def _found(self, session: Session, writes: Sequence[Writes]) -> list[tuple[Writes, Statements]]:
         return [(each, self._for(session, each.schema)) for each in writes]
@@ -273,20 +312,6 @@ class PostgresTarget:
             yield self._session
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """The net effect on one table, ready to be sent."""
-
-    writes: Writes
-    statements: Statements
-    steps: list[Step]
-
-    @property
-    def is_loose(self) -> bool:
-        """Whether rows are put without a unique index that an insert could meet."""
-        return bool(self.writes.upserts) and not self.statements.mergeable
-
-
 def _ending(session: Session, checkpoint: Checkpoint) -> list[tuple[str, tuple[str | int, ...]]]:
     """What ends a transaction, each with its parameters."""
     advance = (_ADVANCE, (checkpoint.origin, checkpoint.epoch, checkpoint.position))
@@ -297,22 +322,6 @@ def _ending(session: Session, checkpoint: Checkpoint) -> list[tuple[str, tuple[s
 def _is_fencing(error: psycopg.Error) -> bool:
     """Whether the checkpoint table refused an epoch."""
     return sqlstate(error) == _FENCED and error.diag.table_name == CHECKPOINT.rpartition(".")[2]
-
-
-def _perform(session: Session, part: _Work) -> int:
-    if part.is_loose:
-        return _mend(session, part)
-    if part.writes.truncate:
-        session.run(part.statements.empty)
-    for step in part.steps:
-        perform(session, step)
-    return 0
-
-
-def _mend(session: Session, part: _Work) -> int:
-    if part.writes.truncate:
-        session.run(part.statements.empty)
-    return mend(session, part.statements, part.steps, displacing=part.writes.displace)
 
 
 def _highest(session: Session) -> int:

@@ -21,6 +21,7 @@ from adapters.sqlite.statements import Statements
 from sync.errors import DatabaseRefused, RoleError
 from sync.model.batch import Checkpoint
 from sync.model.change import Change, Columns, Row
+from sync.model.lines import Lines
 from sync.model.position import Position
 from sync.model.schema import TableSchema
 from sync.model.writes import Writes
@@ -30,6 +31,8 @@ _sync_file = getattr(os, "fdatasync", os.fsync)
 
 class SqliteTarget:
     """See `sync.ports.Target`."""
+
+    loads = False
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -87,6 +90,9 @@ class SqliteTarget:
         repairs = self.write(writes)
         self.commit(checkpoint)
         return repairs
+
+    def load(self, lines: Sequence[Lines], checkpoint: Checkpoint | None) -> bool:  # noqa: ARG002
+        return False
 
     def write_ordered(self, changes: Iterable[Change]) -> int:
         with self._asking("could not apply") as connection:

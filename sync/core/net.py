@@ -73,7 +73,7 @@ def _of_table(schema: TableSchema, ops: bytes, columns: Columns) -> Writes:
     identity, has_null = _identity(schema, columns)
     deletes: list[_Ids] = []
     upserts: tuple[Upserts, ...] = ()
-    inserts: Columns = tuple([] for _ in columns)
+    inserts: Columns = tuple([] for _ in schema.columns)
     if not ops:
         pass
     elif not schema.key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from sync.core.filter import Filter
 from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable
@@ -14,6 +15,7 @@ from sync.ports import Target
 from sync.receiver.applier import Applier
 from sync.receiver.guard import Guard
 from sync.receiver.intake import Intake
+from sync.receiver.reading import Ahead
 from sync.receiver.receiver import Receiver
 from sync.transport.link import Link
 from sync.transport.listen import Listener
@@ -33,6 +35,7 @@ class Secondary:
     def __init__(self, around: Surroundings, open_target: Callable[[], Target]) -> None:
         self._around = around
         self._worker = Worker("target")
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
         self._tail = Tail(asyncio.get_running_loop())
         rules = Filter(around.settings.selection)
         self._applier = Applier(
@@ -65,6 +68,7 @@ class Secondary:
             self._tail.close()
             await listener.close()
             await self._worker.close(self._applier.target.close)
+            self._reader.shutdown(wait=False, cancel_futures=True)
 
     async def snapshot(self, tables: Sequence[str]) -> int:
         """Ask the primary for a copy; gives the run's number there."""
@@ -128,6 +132,7 @@ class Secondary:
             link.fail,
             address,
         )
+        self._applier.ahead = Ahead(self._reader, Codec()) if self._applier.target.loads else None
         receiver = Receiver(intake, self._worker)
         link.on_arrival = receiver.arrival
         self._receiver, self._link = receiver, link

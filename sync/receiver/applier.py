@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from sync.core.net import net
 from sync.errors import ProtocolError, RowRefused
@@ -21,10 +20,8 @@ from sync.ports import Clock, Observer, Target
 from sync.receiver.chunks import settle
 from sync.receiver.emptying import emptied, spares_rows, write_ordered
 from sync.receiver.guard import Guard
-from sync.wire.checks import malformed
-from sync.wire.codec import Codec, describe
-
-_ANNOUNCED: Final = ("first", "position", "part", "last", "transactions", "changes", "committed_at_us")
+from sync.receiver.reading import Ahead, Read, lines_of, read
+from sync.wire.codec import Codec
 
 
 @dataclass(slots=True)
@@ -46,6 +43,8 @@ class Applier:
     clock: Clock
     witness: Callable[[Batch], None] | None = None
     """Sees every applied batch (`tail`); None costs nothing."""
+    ahead: Ahead | None = None
+    """What reads the session's batches ahead; None reads each when it is applied."""
     _origin: str = ""
     _epoch: int = 0
     _position: Position = START
@@ -92,18 +91,18 @@ class Applier:
         After an error the same batches may be given again, unless `mid_transaction` was true.
         """
         outcome = Outcome(self._position, self._kept)
-        group: list[tuple[Batch, int]] = []
+        group: list[Read] = []
         try:
             for encoded in arrived:
-                batch = self._decode(encoded)
-                size = len(encoded.payload)
+                found = self._read(encoded)
+                batch = found.batch
                 self.guard.check(batch, self._origin, self._epoch)
                 whole = batch.last and batch.part == 0
                 if not whole:
                     self._apply_group(group, outcome)
-                    self._apply_part(batch, size, outcome)
+                    self._apply_part(found, outcome)
                     continue
-                group.append((batch, size))
+                group.append(found)
                 if batch.chunks:
                     # A chunk states rows as of its own position: nothing later may be written before it is settled.
                     self._apply_group(group, outcome)
@@ -116,35 +115,30 @@ class Applier:
         self._kept = []
         return outcome
 
-    def _decode(self, encoded: Encoded) -> Batch:
-        """Open a payload, and hold it against what was announced: order and credit were judged by that alone."""
-        batch = self.codec.decode(encoded.payload)
-        found = describe(batch, encoded.payload, encoded.bytes_raw)
-        if found != encoded:
-            unlike = [name for name in _ANNOUNCED if getattr(found, name) != getattr(encoded, name)]
-            shown = ", ".join(f"{name} {getattr(encoded, name)} instead of {getattr(found, name)}" for name in unlike)
-            malformed("BATCH", f"it announced {shown}")
-        return batch
+    def _read(self, encoded: Encoded) -> Read:
+        found = self.ahead.take(encoded) if self.ahead is not None else None
+        return found or read(self.codec, encoded, opening=False)
 
-    def _apply_group(self, group: list[tuple[Batch, int]], outcome: Outcome) -> None:
-        fresh = [(self._trim(batch), size) for batch, size in group if batch.position > self._position]
-        stale = [batch for batch, _ in group if batch.position <= self._position]
+    def _apply_group(self, group: list[Read], outcome: Outcome) -> None:
+        fresh = [self._trim(each) for each in group if each.batch.position > self._position]
+        stale = [each.batch for each in group if each.batch.position <= self._position]
         group.clear()
         for batch in stale:
             self.observer.notice(DuplicateSkipped(len(batch.commits), batch.position))
         if not fresh:
             return
         try:
-            self._write([batch for batch, _ in fresh], outcome, sum(size for _, size in fresh))
+            self._write(fresh, outcome)
         except RowRefused:
             if len(fresh) == 1:
                 raise
             # One batch at a time: what precedes the refused row is applied, and the error names one batch.
             self.target.rollback()
-            for batch, size in fresh:
-                self._write([batch], outcome, size)
+            for each in fresh:
+                self._write([each], outcome)
 
-    def _write(self, batches: Sequence[Batch], outcome: Outcome, wire_bytes: int) -> None:
+    def _write(self, group: Sequence[Read], outcome: Outcome) -> None:
+        batches = [each.batch for each in group]
         last = batches[-1]
         if any(batch.chunks for batch in batches) or spares_rows(batches, self.guard.rules):
             self.target.begin()
@@ -153,19 +147,27 @@ class Applier:
             self._commit(last)
             outcome.results.extend(results)
         else:
-            repairs = self._apply_whole(batches, last)
+            repairs = self._apply_whole(group, batches)
         changes = sum(batch.change_count for batch in batches)
+        wire_bytes = sum(each.wire_bytes for each in group)
         self._tell(batches, changes, sum(len(b.commits) for b in batches), wire_bytes, repairs)
 
-    def _apply_whole(self, batches: Sequence[Batch], last: Batch) -> int:
+    def _apply_whole(self, group: Sequence[Read], batches: Sequence[Batch]) -> int:
         """Rows and checkpoint, and nothing to look up in between."""
+        last, repairs = batches[-1], 0
         try:
-            repairs = self.target.apply(self._net(batches), self._checkpoint(last))
+            if not self._load(group, self._checkpoint(last)):
+                repairs = self.target.apply(self._net(batches), self._checkpoint(last))
         except RowRefused:
             repairs = self._write_ordered(batches)
             self._commit(last)
         self._position = last.position
         return repairs
+
+    def _load(self, group: Sequence[Read], checkpoint: Checkpoint | None) -> bool:
+        """Write the group as lines; False where it has to be done with its values, and nothing was left."""
+        lines = lines_of(group) if self.target.loads else None
+        return lines is not None and self.target.load(lines, checkpoint)
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
         writes = self._net(batches)
@@ -183,7 +185,8 @@ class Applier:
         changes = [change for batch in batches for change in _in_order(batch.blocks)]
         return 1 + write_ordered(changes, self.target, self.guard.rules)
 
-    def _apply_part(self, batch: Batch, wire_bytes: int, outcome: Outcome) -> None:
+    def _apply_part(self, found: Read, outcome: Outcome) -> None:
+        batch = found.batch
         if batch.position <= self._position:
             if batch.last:
                 self.observer.notice(DuplicateSkipped(1, batch.position))
@@ -194,10 +197,11 @@ class Applier:
         if batch.part == 0:
             self.target.begin()
             self._open_changes = self._open_wire = 0
-        # The row that gives way to a value moved between two parts comes anew with the other part.
-        self.target.write(emptied(self._net([batch], in_parts=True), self.target, self.guard.rules))
+        if not self._load([found], None):
+            # The row that gives way to a value moved between two parts comes anew with the other part.
+            self.target.write(emptied(self._net([batch], in_parts=True), self.target, self.guard.rules))
         self._open_changes += batch.change_count
-        self._open_wire += wire_bytes
+        self._open_wire += found.wire_bytes
         self._next_part += 1
         if not batch.last:
             if self.witness is not None:
@@ -242,9 +246,10 @@ class Applier:
             for batch in batches:
                 self.witness(batch)
 
-    def _trim(self, batch: Batch) -> Batch:
+    def _trim(self, found: Read) -> Read:
         """Take out what the checkpoint covers: an insert into a table without key would not be idempotent."""
-        return trim(batch, self._position)
+        batch = trim(found.batch, self._position)
+        return found if batch is found.batch else Read(batch, found.wire_bytes)
 
 
 def trim(batch: Batch, position: Position) -> Batch:

@@ -26,7 +26,11 @@ from sync.wire.session import Session
 from sync.wire.state import State
 
 GROUP_BYTES_MAX = 4 * 1024 * 1024
-"""Encoded bytes that one target transaction may gather (whole batches)."""
+"""Decompressed bytes that one target transaction may gather (whole batches)."""
+RETRY_BYTES_MAX = 4 * 1024 * 1024
+"""Encoded bytes that it may gather while the database refuses it."""
+GROUP_ROWS_MAX = 10_000
+"""Changes that it may gather: beyond, a row gets no cheaper, and a reader waits longer for the first."""
 FLUSH_INTERVAL_S = 0.1
 """How long the durable position may stay behind the applied one under load."""
 LOOK_INTERVAL_S = 20.0
@@ -81,6 +85,8 @@ class Intake:
     """Batches of the group under way that count as received already."""
     _applied: Position = START
     _durable: Position = START
+    _flushed_s: float = 0.0
+    """When the durable position was last brought to the applied one."""
 
     def run(self) -> Course:
         """Judge the hello, then apply until the goodbye; an error ends the link."""
@@ -176,13 +182,20 @@ class Intake:
         self._gather(group)
         yield from self._apply_until_done(group)
         self._acknowledge()
+        if self.applier.clock.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
+            yield from self._flush()
 
     def _gather(self, group: list[Encoded]) -> None:
-        """Take what has arrived into the group, as far as it may grow."""
-        size = sum(len(encoded.payload) for encoded in group)
-        while size < GROUP_BYTES_MAX and self.arrived and isinstance(self.arrived[0], BatchArrived):
-            group.append(self.arrived[0].encoded)
-            size += len(group[-1].payload)
+        """Take what has arrived into the group, as far as it pays."""
+        size = sum(encoded.bytes_raw for encoded in group)
+        rows = sum(encoded.changes for encoded in group)
+        while self.arrived and isinstance(self.arrived[0], BatchArrived):
+            encoded = self.arrived[0].encoded
+            size += encoded.bytes_raw
+            rows += encoded.changes
+            if size > GROUP_BYTES_MAX or rows > GROUP_ROWS_MAX:
+                return
+            group.append(encoded)
             self.arrived.popleft()
 
     def _apply_until_done(self, group: list[Encoded]) -> Course:
@@ -214,7 +227,11 @@ class Intake:
 
         What is taken is acknowledged as received, or the correction could wait behind the credit for ever.
         """
-        self._gather(group)
+        size = sum(len(encoded.payload) for encoded in group)
+        while size < RETRY_BYTES_MAX and self.arrived and isinstance(self.arrived[0], BatchArrived):
+            group.append(self.arrived[0].encoded)
+            size += len(group[-1].payload)
+            self.arrived.popleft()
         self._received += len(group) - self._counted
         self._counted = len(group)
         self._acknowledge()
@@ -243,6 +260,7 @@ class Intake:
         yield Pause(retry_s)
 
     def _flush(self) -> Course:
+        self._flushed_s = self.applier.clock.monotonic()
         if self._durable == self._applied:
             return
         applied = self._applied

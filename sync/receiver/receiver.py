@@ -33,6 +33,8 @@ class Receiver:
         """Take what came; nothing here waits."""
         match arrival:
             case PeerHello() | BatchArrived() | GoodbyeArrived():
+                if isinstance(arrival, BatchArrived) and self.intake.applier.ahead is not None:
+                    self.intake.applier.ahead.offer(arrival.encoded)
                 self.intake.arrived.append(arrival)
                 self._came.set()
             case AnswerArrived():

@@ -16,6 +16,7 @@ from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarg
 from sync.errors import DatabaseBusy, DatabaseRefused, RowRefused
 from sync.model.batch import Checkpoint, ChunkRequest, Transaction
 from sync.model.change import Change, Columns, Row
+from sync.model.lines import Lines
 from sync.model.position import START, Position
 from sync.model.schema import TableSchema
 from sync.model.writes import Writes
@@ -263,6 +264,22 @@ class SimTarget(_Connection):
             self._check(each.schema)
         with self._committing():
             return self._target.apply(writes, checkpoint)
+
+    @property
+    def loads(self) -> bool:
+        return self._target.loads
+
+    def load(self, lines: Sequence[Lines], checkpoint: Checkpoint | None) -> bool:
+        try:
+            for each in lines:
+                self._check(each.schema)
+        except RowRefused:
+            return False
+        if checkpoint is None:
+            self._alive()
+            return self._target.load(lines, None)
+        with self._committing():
+            return self._target.load(lines, checkpoint)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         with self._committing():

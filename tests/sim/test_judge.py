@@ -11,6 +11,7 @@ from sync.model.batch import Batch, Checkpoint, Chunk, Transaction
 from sync.model.change import Block, Value
 from sync.model.position import Position
 from sync.receiver.applier import Applier
+from sync.receiver.reading import Read
 from sync.replicator.capture import Capture
 from sync.spool.log import SegmentedSpool
 from tests.sim.play import play
@@ -23,10 +24,10 @@ SEEDS = range(60)
 class InSteps(Applier):
     """Never applies in one go, so that a defect can stand between two steps."""
 
-    def _apply_whole(self, batches: Sequence[Batch], last: Batch) -> int:
+    def _apply_whole(self, group: Sequence[Read], batches: Sequence[Batch]) -> int:
         self.target.begin()
         repairs = self._write_changes(batches)
-        self._commit(last)
+        self._commit(batches[-1])
         return repairs
 
 
