@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -106,6 +106,7 @@ class Cluster:
 
     directory: Path
     port: int = 5432
+    keeper: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     def url(self, database: str, user: str = _SUPERUSER) -> str:
         """The URL of one database, over the server's own Unix socket."""
@@ -148,6 +149,11 @@ class Cluster:
                 return
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def stop(self) -> None:
+        """End the server as if its machine had failed, and remove it."""
+        assert self.keeper is not None
+        _end(self.keeper)
 
     @contextmanager
     def database(self, stem: str = "test") -> Iterator[str]:
@@ -193,29 +199,58 @@ def major() -> int:
 
 def start(install: Path, settings: Mapping[str, str] | None = None) -> Cluster:
     """Start a server of its own; it ends with this process."""
+    directory, install = _prepare(install)
+    subprocess.run(
+        [
+            install / "bin/initdb", "--pgdata", directory / "store", "--username", _SUPERUSER, "--auth", "trust",
+            "--encoding", "UTF8", *(("--locale-provider", "builtin") if major() >= _BUILTIN_LOCALE_SINCE else ()),
+            "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
+        ],
+        check=True, capture_output=True, user=_owner(), cwd=directory, env=_environment(),
+    )  # fmt: skip
+    return _serve(directory, install, settings or {})
+
+
+def standby(install: Path, primary: Cluster, name: str) -> Cluster:
+    """Start a standby of a running server; it streams through the physical slot of this name, which it makes."""
+    directory, install = _prepare(install)
+    subprocess.run(
+        [
+            install / "bin/pg_basebackup", "--pgdata", directory / "store", "--host", primary.directory, "--port",
+            str(primary.port), "--username", _SUPERUSER, "--checkpoint", "fast", "--wal-method", "stream",
+            "--create-slot", "--slot", name, "--no-sync",
+        ],
+        check=True, capture_output=True, user=_owner(), cwd=directory, env=_environment(),
+    )  # fmt: skip
+    (directory / "store/standby.signal").touch()
+    # Not on the command line: there a test could not change it.
+    with (directory / "store/postgresql.auto.conf").open("a") as settings:
+        place = f"host={primary.directory} port={primary.port} user={_SUPERUSER} dbname=postgres"
+        settings.write(f"primary_conninfo = '{place}'\n")
+    keeping_up = {"primary_slot_name": name, "hot_standby_feedback": "on", "sync_replication_slots": "on"}
+    return _serve(directory, install, keeping_up)
+
+
+def _prepare(install: Path) -> tuple[Path, Path]:
+    """A directory for a server, and the installation where the server's user can read it."""
     # A Unix socket's path may have about 100 bytes, which pytest's own directories exceed.
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     owner = _owner()
     if owner is not None:
         install = _within_reach(install, directory)
         os.chown(directory, owner, -1)
-    binaries, store = install / "bin", directory / "store"
-    subprocess.run(
-        [
-            binaries / "initdb", "--pgdata", store, "--username", _SUPERUSER, "--auth", "trust", "--encoding", "UTF8",
-            *(("--locale-provider", "builtin") if major() >= _BUILTIN_LOCALE_SINCE else ()),
-            "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
-        ],
-        check=True, capture_output=True, user=owner, cwd=directory, env=_environment(),
-    )  # fmt: skip
-    chosen = {**_SETTINGS, "unix_socket_directories": str(directory), **(settings or {})}
+    return directory, install
+
+
+def _serve(directory: Path, install: Path, settings: Mapping[str, str]) -> Cluster:
+    chosen = {**_SETTINGS, "unix_socket_directories": str(directory), **settings}
     options = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
     keeper = subprocess.Popen(
-        ["/bin/sh", "-c", _KEEPER, "keeper", directory, binaries / "postgres", "-D", store, *options],
-        stdin=subprocess.PIPE, user=owner, cwd="/", env=_environment(), start_new_session=True,
+        ["/bin/sh", "-c", _KEEPER, "keeper", directory, install / "bin/postgres", "-D", directory / "store", *options],
+        stdin=subprocess.PIPE, user=_owner(), cwd="/", env=_environment(), start_new_session=True,
     )  # fmt: skip
     atexit.register(_end, keeper)
-    started = Cluster(directory, int(chosen.get("port", "5432")))
+    started = Cluster(directory, int(chosen.get("port", "5432")), keeper)
     _wait(started, keeper)
     return started
 
@@ -262,7 +297,8 @@ def _wait(started: Cluster, keeper: subprocess.Popen[bytes]) -> None:
 
 def _end(keeper: subprocess.Popen[bytes]) -> None:
     assert keeper.stdin is not None
-    keeper.stdin.close()
+    if not keeper.stdin.closed:
+        keeper.stdin.close()
     keeper.wait()
 
 

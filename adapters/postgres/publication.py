@@ -24,8 +24,9 @@ PUBLICATION: Final = "admin_sync"
 REINSTALL: Final = "Run `admin-sync install` again"
 
 _LISTS_SINCE: Final = 150000
+FAILOVER_SINCE: Final = 170000
+"""Since when a server hands slots on to its standbys."""
 _SLOT_NAME: Final = "'admin_sync_' || (SELECT oid FROM pg_database WHERE datname = current_database())"
-CREATE_SLOT: Final = f"SELECT lsn FROM pg_create_logical_replication_slot({_SLOT_NAME}, 'pgoutput')"
 DROP_SLOT: Final = (
     f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
 )
@@ -86,7 +87,13 @@ def capture_statements(connection: Connection, captured: Mapping[str, TableSchem
 
 def slot_statements(connection: Connection) -> list[str]:
     """What is to run behind that, outside of a transaction."""
-    return [] if has_slot(connection) else [CREATE_SLOT]
+    return [] if has_slot(connection) else [slot_statement(connection)]
+
+
+def slot_statement(connection: Connection) -> str:
+    """The SQL that makes the slot; a standby that takes over has it too, where the server can see to that."""
+    options = ", failover => true" if connection.info.server_version >= FAILOVER_SINCE else ""
+    return f"SELECT lsn FROM pg_create_logical_replication_slot({_SLOT_NAME}, 'pgoutput'{options})"
 
 
 def removal_statements(connection: Connection) -> list[str]:

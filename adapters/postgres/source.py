@@ -169,7 +169,7 @@ class PostgresSource:
         self._captured, self._tables = captured, read_tables(connection)
         self._slot = publication.slot_name(connection)
         stream = self._stream = Stream(self._url, self._password)
-        self._judge(connection, standing.Server(*stream.identify()), after)
+        self._judge(connection, standing.Server(*stream.identify(), stream.left_at), after)
         self._given = self._confirmed = after
         self._begin(stream)
 
@@ -185,9 +185,13 @@ class PostgresSource:
             found = standing.mend(connection, found, server, after)
             self._seal = publication.seal(connection)
         self._told = None
-        self._standing = found
+        self._standing = standing.follow(connection, found, server)
 
     def _installed(self, connection: Connection) -> str:
+        standby = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+        if standby is not None and standby[0]:
+            what, why = f"could not capture from {self._place}", "the server is a standby that was not promoted"
+            raise DatabaseBusy(what, why, "It is tried again; or name the cluster's primary in database.url")
         origin = meta(connection, "origin") if has_table(connection, META) else None
         if origin is None:
             raise DatabaseRefused(f"could not capture from {self._place}", "nothing is installed", _INSTALL)

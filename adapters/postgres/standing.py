@@ -2,7 +2,8 @@
 
 The rule it keeps: every way in which changes can have been missed is noticed at the next opening and stays noted until
 the source was opened again behind the loss: a slot that is gone or invalid, a server that was restored or is another
-one, a publication that somebody altered, a spool that forgot what was confirmed.
+one, a publication that somebody altered, a spool that forgot what was confirmed. A standby that took over with the slot
+is no loss.
 
     system, timeline   of the server's log
     base               what is added to an LSN to make a position; grows where a server was put back to an older state
@@ -13,11 +14,19 @@ one, a publication that somebody altered, a spool that forgot what was confirmed
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from adapters.postgres.connection import Connection
-from adapters.postgres.publication import CREATE_SLOT, DROP_SLOT, has_slot, remember, slot_name, tampered
+from adapters.postgres.publication import (
+    DROP_SLOT,
+    FAILOVER_SINCE,
+    has_slot,
+    remember,
+    slot_name,
+    slot_statement,
+    tampered,
+)
 from adapters.postgres.schema import META, meta, set_meta
 from adapters.postgres.stream import lsn
 from sync.errors import DatabaseRefused
@@ -83,6 +92,8 @@ class Server:
     timeline: int
     written: int
     """How far its log is written."""
+    left_at: Callable[[int], int | None] = lambda _: None
+    """Up to which LSN its log is that of an earlier timeline; None where it does not come from it."""
 
 
 def first(connection: Connection, server: Server) -> Standing:
@@ -106,7 +117,8 @@ def losses(
     if server.system != standing.system:
         found.append("this is another server, with a copy of the database")
     elif server.timeline != standing.timeline:
-        found.append(f"the server was restored or failed over: its timeline is {server.timeline}")
+        diverged = _diverged(connection, standing, server, after)
+        found += [diverged] if diverged else []
     confirmed = slot_confirmed(connection)
     if confirmed is None:
         found.append("the replication slot is gone, or its log was removed")
@@ -117,6 +129,39 @@ def losses(
         found.append(f"the spool ends at {after}, but this server's log at {standing.position(server.written)}")
     changed = tampered(connection, captured)
     return [*found, changed] if changed else found
+
+
+def _diverged(connection: Connection, standing: Standing, server: Server, after: Position) -> str:
+    """Why the log of another timeline does not go on from what was read; "" where it does.
+
+    A standby that was promoted has the slot as its primary handed it on, so nothing behind the slot is missing. What
+    was read must be in the standby's history too.
+    """
+    if not _is_handed_on(connection):
+        return f"the server was restored or failed over: its timeline is {server.timeline}"
+    left = server.left_at(standing.timeline)
+    if left is None or after >= standing.position(left):
+        return f"the server failed over to timeline {server.timeline}, and lacks what was read before"
+    return ""
+
+
+def _is_handed_on(connection: Connection) -> bool:
+    """Whether the slot was brought here from the primary that this server was the standby of."""
+    if connection.info.server_version < FAILOVER_SINCE:
+        return False
+    query = "SELECT synced FROM pg_replication_slots WHERE slot_name = %s"
+    row = connection.execute(query, (slot_name(connection),)).fetchone()
+    return row is not None and row[0] is True
+
+
+def follow(connection: Connection, standing: Standing, server: Server) -> Standing:
+    """Go on with a standby that took over and lacks nothing."""
+    if server.timeline == standing.timeline:
+        return standing
+    left = server.left_at(standing.timeline) or 0
+    followed = replace(standing, timeline=server.timeline, upto=min(standing.upto, left))
+    save(connection, followed)
+    return followed
 
 
 def resume(connection: Connection, standing: Standing, after: Position) -> Position:
@@ -133,7 +178,7 @@ def mend(connection: Connection, standing: Standing, server: Server, after: Posi
     if slot_confirmed(connection) is None:
         if has_slot(connection):
             connection.execute(DROP_SLOT.encode())
-        connection.execute(CREATE_SLOT.encode())
+        connection.execute(slot_statement(connection).encode())
     confirmed = slot_confirmed(connection) or 0
     mended = replace(standing, system=server.system, timeline=server.timeline, base=base, passed=after, upto=confirmed)
     save(connection, mended)

@@ -60,6 +60,15 @@ class Stream:
         row = self._query(b"IDENTIFY_SYSTEM")
         return str(row[0]), int(row[1]), lsn(row[2])
 
+    def left_at(self, earlier: int) -> int | None:
+        """Up to which LSN the server's log is that of an earlier timeline; None where it does not come from it."""
+        timeline = self.identify()[1]
+        if earlier >= timeline:
+            return None
+        history = self._query(f"TIMELINE_HISTORY {timeline}".encode())[1]
+        steps = [line.split() for line in history.splitlines() if line.strip() and not line.startswith("#")]
+        return next((lsn(step[1]) for step in steps if step[0] == str(earlier)), None)
+
     def start(self, slot: str, after: int, confirmed: int) -> None:
         """Begin behind an LSN; the slot was confirmed up to another. Waits for a predecessor that still holds it."""
         command = (
