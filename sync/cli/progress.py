@@ -43,6 +43,13 @@ class Progress:
             self._said_s = time.monotonic()
             print(f"{text}, {done}/{total} tables", file=sys.stderr, flush=True)
 
+    def say(self, text: str) -> None:
+        """Say something at once, beside the bar."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()

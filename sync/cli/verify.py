@@ -35,6 +35,8 @@ def verify(
         for step in client.verify(tables, repair=repair):
             if step.get("final"):
                 result = step
+            elif "waits" in step:
+                progress.say(f"The secondary waits: {step['waits']}")
             else:
                 done, total = step.get("tables_done", 0), step.get("tables_total", 0)
                 progress.show(str(step.get("table", "")), done, total, step.get("rows", 0))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from sync.errors import AdminSyncError, PeerUnreachable, SpoolError, UsageError
+from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable, SpoolError, UsageError
 from sync.model.batch import ChunkResult
 from sync.model.position import START, Position
 from sync.replicator.desk import Desk, Report
@@ -18,6 +18,8 @@ from sync.wire.messages import BeatAnswer
 
 STALL_S = 60
 """How long somebody who asked for a verification waits without hearing of it."""
+REFUSED_S = 5
+"""The same, where the peer says that its database refuses what comes: that may pass in a moment, or need a person."""
 ANSWERED_DIFFERENCES_MAX = 500
 """What fits into one message to the secondary; the primary's own report has more."""
 
@@ -41,6 +43,8 @@ class Operations:
         self._loop = asyncio.get_running_loop()
         self._watchers: dict[int, list[asyncio.Queue[Report]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waits = ""
+        """Why the peer's target can not go on; empty while it can."""
         desk.on_report = self._report_on_thread
 
     async def snapshot(self, tables: Sequence[str]) -> int:
@@ -48,8 +52,9 @@ class Operations:
         return await self._start("snapshot", tables, repair=False)
 
     async def verify(self, tables: Sequence[str], *, repair: bool) -> AsyncIterator[Report]:
-        """Compare (and mend) these tables; yields progress, then the report with `final`."""
+        """Compare (and mend) these tables; yields progress, what it `waits` for, then the report with `final`."""
         reports: asyncio.Queue[Report] = asyncio.Queue()
+        reports.put_nowait({"waits": self._waits})
         number = await self._start("verify", tables, repair=repair, reports=reports)
         try:
             while True:
@@ -57,16 +62,21 @@ class Operations:
                 if report.get("finished"):
                     yield {**report, "final": True}
                     return
-                yield report
+                if report.get("waits") != "":
+                    yield report
         finally:
             self._watchers.pop(number, None)
 
     async def _next(self, reports: asyncio.Queue[Report]) -> Report:
         try:
-            async with asyncio.timeout(STALL_S):
+            async with asyncio.timeout(REFUSED_S if self._waits else STALL_S):
                 return await reports.get()
         except TimeoutError:
             what = "verify does not get on"
+            if self._waits:
+                why = f"the secondary can not apply: {self._waits}"
+                remedy = "The run itself goes on when that is mended; then verify again."
+                raise PeerRefused("apply_failed", what, why, remedy) from None
             why = f"no answer for {STALL_S} s; the run itself goes on when capture and the peer do"
             raise PeerUnreachable(what, why, "See `admin-sync status` for what stands still.") from None
 
@@ -116,6 +126,7 @@ class Operations:
 
     def disconnected(self) -> None:
         """The session is gone."""
+        self.waiting("")
         self._thread.post(self._desk.disconnected)
 
     def need_snapshot(self, reason: str, noted: Callable[[], None]) -> None:  # noqa: ARG002  the sender reported it
@@ -152,6 +163,14 @@ class Operations:
         """The peer keeps everything up to `position`: the spool's own thread releases it."""
         self.released = position
         self._release()
+
+    def waiting(self, why: str) -> None:
+        """The peer's target can not go on, or can again: who waits for an answer hears of it."""
+        if why != self._waits:
+            self._waits = why
+            for watching in self._watchers.values():
+                for reports in watching:
+                    reports.put_nowait({"waits": why})
 
     def superseded(self, position: Position) -> None:
         """The copy that begins behind `position` brings what is spooled before."""

@@ -168,8 +168,11 @@ class Primary:
             self._appended_on_thread,
         )
         desk = Desk(self._gauge, self._around.clock, self._store_runs)
-        if RUNS_FILE in self._around.state_disk.names():
-            desk.restore(self._around.state_disk.read(RUNS_FILE, 0, RUNS_BYTES_MAX))
+        state_disk = self._around.state_disk
+        if RUNS_FILE in state_disk.names():
+            desk.restore(state_disk.read(RUNS_FILE, 0, RUNS_BYTES_MAX))
+        elif not spool.is_open or spool.newest:
+            desk.restore(b"")
         return capture, desk
 
     def _new_dialler(self, spool: SegmentedSpool, source: Source, capture: Capture, operations: Operations) -> Dialler:

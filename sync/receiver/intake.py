@@ -83,6 +83,8 @@ class Intake:
     _received: int = 0
     _counted: int = 0
     """Batches of the group under way that count as received already."""
+    _waits: str = ""
+    """Why the database can not go on, as the peer was told."""
     _applied: Position = START
     _durable: Position = START
     _flushed_s: float = 0.0
@@ -215,6 +217,7 @@ class Intake:
                 self._gather_on(group)
             else:
                 self.backoff.reset()
+                self._waits = ""
                 self._received += len(group) - self._counted
                 self._counted = 0
                 self._applied = max(self._applied, outcome.applied)
@@ -257,6 +260,8 @@ class Intake:
     def _wait_out(self, error: AdminSyncError) -> Course:
         retry_s = self.backoff.next_s()
         self.observer.notice(ApplyFailed(error, retry_s))
+        self._waits = str(error)
+        self._acknowledge()
         yield Pause(retry_s)
 
     def _flush(self) -> Course:
@@ -269,7 +274,7 @@ class Intake:
         self._acknowledge()
 
     def _acknowledge(self) -> None:
-        self.session.acknowledge(self._received, self._applied, self._durable)
+        self.session.acknowledge(self._received, self._applied, self._durable, self._waits)
         self.kick()
 
     def _refuse(self, error: AdminSyncError) -> None:

@@ -18,6 +18,7 @@ from sync.ports import Clock, Observer
 from sync.replicator.runs import CHUNK_ROWS, Run
 
 SAVE_INTERVAL_S = 1.0
+US_PER_S = 1_000_000
 QUEUE_MAX = 16
 Report = dict[str, object]
 
@@ -45,7 +46,12 @@ class Desk:
     _when_stored: list[Callable[[], None]] = field(default_factory=list)
 
     def restore(self, state: bytes) -> None:
-        """Take up the runs of the process before this one; a damaged state is reported and dropped."""
+        """Take up the runs of the process before this one; a damaged state is reported and dropped.
+
+        Empty where there should be one: then numbers begin above all that can have been given, which are fewer than
+        seconds have passed, for chunks that bear old ones may still be in the spool.
+        """
+        self._numbers = self.clock.wall_us() // US_PER_S
         if not state:
             return
         try:

@@ -80,6 +80,10 @@ class Pace(Protocol):
         """The peer keeps everything up to `position` through a crash: the spool may forget it."""
         ...
 
+    def waiting(self, why: str) -> None:
+        """The peer's target can not go on, and why; empty: it can again."""
+        ...
+
     def superseded(self, position: Position) -> None:
         """A copy of everything is noted durably and begins behind `position`: what is spooled may be forgotten."""
         ...
@@ -240,6 +244,7 @@ class Sender:
     def _acknowledged(self, ack: AckArrived) -> None:
         self.progress.acknowledged(ack.received, ack.applied, ack.durable)
         self.pace.durable(self.progress.durable)
+        self.pace.waiting(ack.waits)
         self.observer.notice(Acknowledged(self.progress.applied, self.progress.durable))
 
     def _requested(self, request: RequestArrived) -> None:

@@ -50,6 +50,8 @@ class AckArrived:
     received: int
     applied: Position
     durable: Position
+    waits: str = ""
+    """Why it can not go on; empty while it can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,9 @@ class Fields:
         self._message = message
         self._fields = mapping(unpack(head, message), message)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
     def get(self, name: str) -> tuple[object, str]:
         """Value and the path for a complaint."""
         where = f"{self._message}.{name}"

@@ -166,12 +166,14 @@ def read_batch(head: bytes, payload: bytes) -> tuple[int, int, Encoded]:
 
 
 def pack_ack(ack: Ack) -> bytes:
-    return pack({"received": ack.received, "applied": ack.applied, "durable": ack.durable})
+    head: dict[str, object] = {"received": ack.received, "applied": ack.applied, "durable": ack.durable}
+    return pack(head | {"waits": ack.waits[:SENTENCE_CHARS_MAX]} if ack.waits else head)
 
 
 def read_ack(head: bytes) -> Ack:
     fields = Fields(head, "ACK")
-    return Ack(fields.integer("received"), fields.position("applied"), fields.position("durable"))
+    waits = fields.text("waits", SENTENCE_CHARS_MAX) if "waits" in fields else ""
+    return Ack(fields.integer("received"), fields.position("applied"), fields.position("durable"), waits)
 
 
 def pack_request(request: Request) -> bytes:

@@ -185,7 +185,7 @@ class Conversation:
         if problem:
             malformed("acknowledgement", problem)
         self._flow.ack = ack
-        return [AckArrived(ack.received, ack.applied, ack.durable)]
+        return [AckArrived(ack.received, ack.applied, ack.durable, ack.waits)]
 
     def hear_results(self, frame: Frame, _now: float, _wall_us: int) -> list[Arrival]:
         return [ResultsArrived(read_results(frame.head))]

@@ -94,6 +94,8 @@ class Ack:
     received: int
     applied: Position
     durable: Position
+    waits: str = ""
+    """Why the target can not go on; empty while it can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,9 +130,12 @@ class Session(Conversation):
         self._flow.pass_batch(encoded)
         return sequence
 
-    def acknowledge(self, received: int, applied: Position, durable: Position) -> None:
-        """Tell how many batches were taken over, and where the target stands. Receiver only; quiet when closed."""
-        ack = Ack(received, applied, durable)
+    def acknowledge(self, received: int, applied: Position, durable: Position, waits: str = "") -> None:
+        """Tell how many batches were taken over, where the target stands, and why it can not go on, where it can not.
+
+        Receiver only; quiet when closed, and where nothing is new.
+        """
+        ack = Ack(received, applied, durable, waits)
         if self._state is State.CLOSED or ack == self._flow.ack:
             return
         problem = self._flow.ack_problem(ack)

@@ -73,6 +73,7 @@ class Half:
     limits: Json = field(default_factory=dict)
     notices: world.Notices = field(default_factory=world.Notices)
     board: StatusBoard | None = None
+    node: Node | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     running: asyncio.Task[None] | None = None
 
@@ -128,7 +129,7 @@ class Half:
         self.notices = world.Notices()
         observers = Observers([self.board, self.notices])
         path = str(self.path)
-        node = Node(
+        self.node = Node(
             settings,
             lambda: SqliteSource(path),
             lambda: PragmaTarget(self),
@@ -138,7 +139,7 @@ class Half:
             clock,
         )
         self.stopping = asyncio.Event()
-        self.running = asyncio.create_task(node.run(self.stopping, asyncio.Event()))
+        self.running = asyncio.create_task(self.node.run(self.stopping, asyncio.Event()))
 
     async def stop(self) -> float:
         """End in good order; gives the seconds that it took."""

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from adapters import open_site
+from sync.errors import PeerRefused
 from sync.model.notice import ApplyFailed
+from sync.node import operations
 from tests.integration.faulty import Site, eventually, moved_away, pair
 
 ROOM = "CREATE TABLE room (id INTEGER PRIMARY KEY, name TEXT, size INTEGER)"
@@ -121,6 +123,30 @@ def test_a_row_that_does_not_fit_is_named_and_goes_in_when_it_does(tmp_path: Pat
             site.west.past_the_guard(*misfit.mended)
             await site.until_equal()
             assert site.west.status["apply"]["healthy"] is True
+
+    asyncio.run(story())
+
+
+def test_who_asks_for_a_verification_is_told_at_once_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 10: the reason comes with the first report, and no answer is pretended to be on its way."""
+    monkeypatch.setattr(operations, "REFUSED_S", 0.2)
+
+    async def story() -> None:
+        async with pair(tmp_path) as site:
+            site.west.past_the_guard(*NARROW.broken)
+            site.east.run(*A_ROW)
+            await site.until_west_fails(NARROW.why)
+            assert site.east.node is not None
+            reports = site.east.node.verify((), False)
+            assert NARROW.why in str((await anext(reports))["waits"])
+            with pytest.raises(PeerRefused, match=r"the secondary can not apply: could not apply room \(id=1\)"):
+                [report async for report in reports]
+            site.west.past_the_guard(*NARROW.mended)
+            await site.until_equal()
+            *_, last = [report async for report in site.east.node.verify((), False)]
+            assert (last["final"], last["equal"]) == (True, True)
 
     asyncio.run(story())
 

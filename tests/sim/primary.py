@@ -132,6 +132,9 @@ class SimPace:
         self.released = position
         self._node.work()
 
+    def waiting(self, why: str) -> None:
+        """Nobody waits for an answer here."""
+
     def superseded(self, position: Position) -> None:
         self._node.world.judge.spool_restarted(position)
         self.durable(position)
@@ -204,6 +207,8 @@ class PrimaryNode:
             desk = Desk(gauge, world.timeline, self._store_runs, world.reported, chunk_rows=world.shape.chunk_rows)
             if RUNS_FILE in self.state_disk.names():
                 desk.restore(self.state_disk.read(RUNS_FILE, 0, 1 << 24))
+            elif not spool.is_open or spool.newest:
+                desk.restore(b"")
         except Crash:
             world.crash_primary(power=self.random.random() < 0.5)
             return

@@ -12,11 +12,14 @@ from sync.replicator.desk import QUEUE_MAX, Desk
 
 
 class Clock:
+    def __init__(self, now_us: int) -> None:
+        self._now_us = now_us
+
     def monotonic(self) -> float:
         return 0.0
 
     def wall_us(self) -> int:
-        return 0
+        return self._now_us
 
 
 class Told(list[Notice]):
@@ -27,11 +30,11 @@ class Told(list[Notice]):
 class Bench:
     """A desk with everything that it said and stored."""
 
-    def __init__(self, state: bytes = b"") -> None:
+    def __init__(self, state: bytes = b"", now_us: int = 0) -> None:
         self.told = Told()
         self.reports: list[dict[str, object]] = []
         self.state = state
-        self.desk = Desk(self.told, Clock(), self._store, self.reports.append, chunk_rows=2)
+        self.desk = Desk(self.told, Clock(now_us), self._store, self.reports.append, chunk_rows=2)
         self.desk.restore(state)
 
     def _store(self, state: bytes) -> None:
@@ -154,6 +157,16 @@ def test_a_damaged_state_is_reported_and_dropped(state: bytes) -> None:
     bench.desk.connected()
     assert bench.desk.next_request() is None
     assert bench.desk.start("snapshot", ["users"]) > 0
+
+
+@pytest.mark.parametrize("state", [b"", b"damaged"])
+def test_a_lost_state_gives_no_number_twice(bench: Bench, state: bytes) -> None:
+    """Invariant 1: an answer to a chunk that was spooled before must not be taken for another range's."""
+    given = {bench.desk.start("verify", ["users"]) for _ in range(5)}
+    after = Bench(state, now_us=1_790_000_000_000_000)
+    assert after.desk.start("snapshot", ["users"]) > max(given)
+    again = Bench(state, now_us=1_790_000_002_000_000)
+    assert again.desk.start("snapshot", ["users"]) > after.desk.start("verify", ["users"])
 
 
 def test_a_table_that_is_no_longer_captured_does_not_stop_the_others(bench: Bench) -> None:

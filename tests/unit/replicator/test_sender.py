@@ -46,6 +46,9 @@ class Pace:
     def durable(self, position: Position) -> None:
         self.calls.append(("durable", position))
 
+    def waiting(self, why: str) -> None:
+        self.calls.append(("waiting", why))
+
     def superseded(self, position: Position) -> None:
         self.calls.append(("superseded", position))
 

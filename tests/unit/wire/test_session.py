@@ -25,6 +25,8 @@ from sync.wire.arrivals import (
     ResultsArrived,
     Welcomed,
 )
+from sync.wire.checks import pack
+from sync.wire.coding import read_ack
 from sync.wire.messages import Answer, BeatAnswer, RefusalCode, Request, Resume
 from sync.wire.session import LocalMisuse, Session, SessionLimits
 from sync.wire.state import Half, State
@@ -129,6 +131,20 @@ def test_batches_acks_and_credit() -> None:
     pair.right.acknowledge(2, Position(9), Position(9))
     pair.settle()
     assert pair.left.credit == 2
+
+
+def test_a_receiver_tells_why_it_waits_and_when_no_longer() -> None:
+    """Invariant 10: the sender hears of it though no position moves; a release before this one says nothing."""
+    pair = ConnectionPair().open(position=5, credit=2)
+    pair.left.send_batch(encoded(6), EPOCH)
+    pair.settle()
+    pair.right.acknowledge(0, Position(5), Position(5), "the disk is full" * 1000)
+    (told,) = pair.carry(pair.right)
+    assert isinstance(told, AckArrived)
+    assert (told.received, told.waits[:16], len(told.waits)) == (0, "the disk is full", 4096)
+    pair.right.acknowledge(1, Position(6), Position(5))
+    assert pair.carry(pair.right) == [AckArrived(1, Position(6), Position(5))]
+    assert read_ack(pack({"received": 1, "applied": 6, "durable": 5})).waits == ""
 
 
 def test_payloads_are_passed_on_uncopied() -> None:
