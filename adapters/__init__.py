@@ -16,7 +16,7 @@ from sync.ports import Site, Source, Target
 
 _ADAPTERS = {"sqlite": "adapters.sqlite", "postgresql": "adapters.postgres", "postgres": "adapters.postgres"}
 _DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres"}
-_MODES = {"sqlite": ("journal",), "postgresql": ("log",), "postgres": ("log",)}
+_MODES = {"sqlite": ("journal",), "postgresql": ("log", "journal"), "postgres": ("log", "journal")}
 _EXTRAS = {"postgresql": "postgres"}
 _LATER = {"informix": "Informix"}
 _FORMS = "sqlite:///path or postgresql://user@host/database"
@@ -25,22 +25,22 @@ _FORMS = "sqlite:///path or postgresql://user@host/database"
 class _Adapter(Protocol):
     """What an adapter's package offers."""
 
-    def open_site(self, url: str, *, password: str | None = None) -> Site: ...
-    def open_source(self, url: str, *, password: str | None = None) -> Source: ...
+    def open_site(self, url: str, *, password: str | None = None, capture: str = "auto") -> Site: ...
+    def open_source(self, url: str, *, password: str | None = None, capture: str = "auto") -> Source: ...
     def open_target(self, url: str, *, password: str | None = None) -> Target: ...
 
 
-def open_site(url: str, *, password: str | None = None) -> Site:
-    """Connect to the administrative side of a database.
+def open_site(url: str, *, password: str | None = None, capture: str = "auto") -> Site:
+    """Connect to the administrative side of a database; `capture` is `auto` or one of `capture_modes`.
 
     Raises `UsageError` where the URL names no known database, `DatabaseError` where it can not be reached.
     """
-    return _adapter(url).open_site(url, password=password)
+    return _adapter(url).open_site(url, password=password, capture=capture)
 
 
-def open_source(url: str, *, password: str | None = None) -> Source:
+def open_source(url: str, *, password: str | None = None, capture: str = "auto") -> Source:
     """Make a source; it connects when its `open` is called. Raises `UsageError` where the URL names no database."""
-    return _adapter(url).open_source(url, password=password)
+    return _adapter(url).open_source(url, password=password, capture=capture)
 
 
 def open_target(url: str, *, password: str | None = None) -> Target:
@@ -55,7 +55,7 @@ def dialect_of(url: str) -> str:
 
 
 def capture_modes(url: str) -> tuple[str, ...]:
-    """How changes can be captured from a URL's database; the first is what `auto` takes. Raises `UsageError`."""
+    """How changes can be captured from a URL's database; `auto` takes the first that works. Raises `UsageError`."""
     scheme = _scheme(url)
     return _MODES[scheme] if scheme in _MODES else _unknown(scheme)
 

@@ -1,23 +1,23 @@
-"""PostgreSQL: source from the server's log, set-based target, and what both need installed.
+"""PostgreSQL: sources from the server's log and from a journal, set-based target, and what both need installed.
 
 The rule it keeps: a server is spoken to over libpq (psycopg); no value is interpreted by more than one module.
 """
 
 from __future__ import annotations
 
+from adapters.postgres.installed import InstalledSource
 from adapters.postgres.site import PostgresSite
-from adapters.postgres.source import PostgresSource
 from adapters.postgres.target import PostgresTarget
 
 
-def open_site(url: str, *, password: str | None = None) -> PostgresSite:
+def open_site(url: str, *, password: str | None = None, capture: str = "auto") -> PostgresSite:
     """Connect to the administrative side of the database."""
-    return PostgresSite(url, password=password)
+    return PostgresSite(url, password=password, capture=capture)
 
 
-def open_source(url: str, *, password: str | None = None) -> PostgresSource:
+def open_source(url: str, *, password: str | None = None, capture: str = "auto") -> InstalledSource:
     """Make a source for the database."""
-    return PostgresSource(url, password=password)
+    return InstalledSource(url, password=password, capture=capture)
 
 
 def open_target(url: str, *, password: str | None = None) -> PostgresTarget:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from adapters.postgres import guard, publication, standing
-from adapters.postgres.catalog import Table, read_tables
+from adapters.postgres import choice, guard, publication, standing
+from adapters.postgres.catalog import Obstacles, Table, read_tables
 from adapters.postgres.connection import Connection
+from adapters.postgres.journal import preflight as journal
 from adapters.postgres.schema import CHECKPOINT, META, has_table, meta
 from adapters.postgres.session import MAY_SET_ORIGIN
 from sync.errors import DatabaseRefused
@@ -27,25 +28,36 @@ _REPLICA_ROLE = "SELECT has_parameter_privilege('session_replication_role', 'SET
 _PARAMETER_RIGHTS_SINCE = 150000
 
 
-def findings(connection: Connection, captured: Mapping[str, TableSchema]) -> list[Finding]:
-    """All findings, the most important first."""
+def findings(connection: Connection, captured: Mapping[str, TableSchema], wanted: str) -> list[Finding]:
+    """All findings, the most important first. `wanted` is the configuration's way of capture."""
     guarded = guard.is_guarded(connection)
+    tables, chosen = read_tables(connection), choice.choose(connection, wanted)
+    mode = "" if guarded else chosen.mode
+    obstacles = choice.obstacles(connection, mode) if mode else None
     found = [
-        *_server(connection, guarded=guarded),
-        *(_applying(connection) if guarded else ()),
-        *_installation(connection, captured, guarded=guarded),
+        *_server(connection),
+        *(_applying(connection) if guarded else [_capture(chosen, wanted)]),
+        *(_log(connection) if mode == choice.LOG else ()),
+        *(journal.findings(connection, {n: tables[n] for n in captured if n in tables}) if mode == "journal" else ()),
+        *_installation(connection, captured, mode),
         *_slot(connection),
-        *_tables(read_tables(connection), captured, guarded=guarded),
+        *_tables(tables, captured, obstacles),
     ]
     order = [Severity.PROBLEM, Severity.WARNING, Severity.OK]
     return sorted(found, key=lambda finding: order.index(finding.severity))
 
 
-def _server(connection: Connection, *, guarded: bool) -> Iterator[Finding]:
+def _capture(chosen: choice.Choice, wanted: str) -> Finding:
+    if why := choice.conflict(chosen, wanted):
+        return Finding("capture", Severity.PROBLEM, why, choice.REMEDY)
+    return Finding("capture", Severity.OK, f"{chosen.mode}: {chosen.why}")
+
+
+def _server(connection: Connection) -> Iterator[Finding]:
     row = connection.execute(_SERVER.encode()).fetchone()
     if row is None:
         return
-    version, wal_level, standby, replication, _, user, slots_free, encoding = row
+    version, _, standby, _, _, _, _, encoding = row
     if standby:
         remedy = "Connect to the primary of the cluster"
         yield Finding("server", Severity.PROBLEM, "it is a standby, which accepts no writes", remedy)
@@ -53,8 +65,14 @@ def _server(connection: Connection, *, guarded: bool) -> Iterator[Finding]:
         message = f"the database's encoding is {encoding}: a text that it lacks can not be applied"
         yield Finding("encoding", Severity.WARNING, message, "Use a database with encoding UTF8")
     yield Finding("version", Severity.OK, f"PostgreSQL {version}")
-    if guarded:
+
+
+def _log(connection: Connection) -> Iterator[Finding]:
+    """What the server and the role lack for decoding the log."""
+    row = connection.execute(_SERVER.encode()).fetchone()
+    if row is None:
         return
+    _, wal_level, _, replication, _, user, slots_free, _ = row
     if wal_level == "logical":
         yield Finding("wal_level", Severity.OK, "the log can be decoded")
     else:
@@ -90,16 +108,16 @@ def _applying(connection: Connection) -> Iterator[Finding]:
         yield Finding("replication origin", Severity.OK, message)
 
 
-def _installation(connection: Connection, captured: Mapping[str, TableSchema], *, guarded: bool) -> Iterator[Finding]:
+def _installation(connection: Connection, captured: Mapping[str, TableSchema], mode: str) -> Iterator[Finding]:
     subject = "installation"
     if not has_table(connection, META) or not has_table(connection, CHECKPOINT):
         yield Finding(subject, Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")
         return
-    if guarded:
+    if not mode:
         yield Finding(subject, Severity.OK, "write guard")
         return
     try:
-        wanted = publication.capture_statements(connection, captured) + publication.slot_statements(connection)
+        wanted = choice.capture_statements(connection, captured, mode) + choice.slot_statements(connection, mode)
     except DatabaseRefused as error:
         yield Finding(subject, Severity.PROBLEM, f"{error.what}: {error.why}", error.remedy)
         return
@@ -129,13 +147,15 @@ def _slot(connection: Connection) -> Iterator[Finding]:
         yield Finding("slot", Severity.WARNING, f"it keeps {behind >> 30} GiB of log", remedy)
 
 
-def _tables(tables: Mapping[str, Table], captured: Mapping[str, TableSchema], *, guarded: bool) -> Iterator[Finding]:
+def _tables(
+    tables: Mapping[str, Table], captured: Mapping[str, TableSchema], obstacles: Obstacles | None
+) -> Iterator[Finding]:
     for name, schema in sorted(captured.items()):
         table, subject = tables.get(name), f"table {name}"
         if table is None:
             yield Finding(subject, Severity.PROBLEM, "it does not exist", publication.REINSTALL)
-        elif not guarded and (obstacles := table.obstacles()):
-            yield Finding(subject, Severity.PROBLEM, "; ".join(obstacles), "Do that, or exclude the table")
+        elif obstacles is not None and (found := obstacles(table)):
+            yield Finding(subject, Severity.PROBLEM, "; ".join(found), "Do that, or exclude the table")
         elif not schema.key:
             message = "it has no key: rows are matched on all their columns, which is slow"
             yield Finding(subject, Severity.WARNING, message, "Give the table a primary key")

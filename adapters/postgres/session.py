@@ -200,6 +200,8 @@ def take_replica_role(connection: Connection) -> bool:
         if sqlstate(error) != _INSUFFICIENT_RIGHTS:
             raise
         return False
+    # What notes changes for capture fires in any role, and leaves out the applier's.
+    connection.execute(f"SET {APPLYING} = 'on'".encode())
     return True
 
 

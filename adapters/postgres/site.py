@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adapters.postgres import guard, publication
+from adapters.postgres import choice, guard
 from adapters.postgres.catalog import SCHEMA, read_facts
 from adapters.postgres.connection import Connection, connect, place_of, transaction
 from adapters.postgres.errors import refusals
@@ -19,37 +19,43 @@ from adapters.postgres.session import DROP_ORIGIN, ORIGIN_EXISTS
 from sync.model.catalog import Finding, TableFacts
 from sync.model.schema import TableSchema
 
-_FORGET_CAPTURE = f"DELETE FROM {META} WHERE name IN ('origin', 'publication', 'standing', 'lost')"
+_FORGET_CAPTURE = (
+    f"DELETE FROM {META} WHERE name IN"
+    " ('origin', 'capture', 'publication', 'standing', 'lost', 'confirmed', 'reserved', 'server')"
+)
 
 
 class PostgresSite:
     """See `sync.ports.Site`. Connects when it is made."""
 
-    def __init__(self, url: str, *, password: str | None = None) -> None:
+    def __init__(self, url: str, *, password: str | None = None, capture: str = choice.AUTO) -> None:
         self._place = place_of(url)
+        self._capture = capture
         self._connection = connect(url, password=password)
 
     def catalog(self) -> Sequence[TableFacts]:
         with refusals(f"could not read the catalog of {self._place}"):
-            return read_facts(self._connection)
+            mode = choice.choose(self._connection, self._capture).mode
+            return read_facts(self._connection, choice.obstacles(self._connection, mode))
 
     def preflight(self, captured: Mapping[str, TableSchema]) -> Sequence[Finding]:
         with refusals(f"could not check {self._place}"):
-            return findings(self._connection, captured)
+            return findings(self._connection, captured, self._capture)
 
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._place}"):
-            connection = self._connection
-            return publication.capture_statements(connection, captured) + publication.slot_statements(connection)
+            connection, mode = self._connection, self._mode()
+            return choice.capture_statements(connection, captured, mode) + choice.slot_statements(connection, mode)
 
     def install_capture(self, captured: Mapping[str, TableSchema]) -> None:
         connection = self._connection
         with refusals(f"could not install capture in {self._place}"):
+            mode = self._mode()
             fresh = not has_table(connection, META) or meta(connection, "origin") is None
             with transaction(connection):
-                _run(connection, publication.capture_statements(connection, captured))
+                _run(connection, choice.capture_statements(connection, captured, mode))
             try:
-                _run(connection, publication.slot_statements(connection))
+                _run(connection, choice.slot_statements(connection, mode))
             except BaseException:
                 if fresh:
                     with transaction(connection):
@@ -77,6 +83,12 @@ class PostgresSite:
     def close(self) -> None:
         self._connection.close()
 
+    def _mode(self) -> str:
+        """The way of capture to install. Raises `DatabaseRefused` where another one is installed."""
+        found = choice.choose(self._connection, self._capture)
+        choice.demand(found, self._capture, f"could not install capture in {self._place}")
+        return found.mode
+
 
 def _run(connection: Connection, statements: Sequence[str]) -> None:
     for statement in statements:
@@ -94,13 +106,13 @@ def _guard_statements(connection: Connection, captured: Mapping[str, TableSchema
 
 def _no_capture(connection: Connection) -> list[str]:
     installed = has_table(connection, META) and meta(connection, "origin") is not None
-    return [*publication.removal_statements(connection), *([_FORGET_CAPTURE] if installed else [])]
+    return [*choice.removal_statements(connection), *([_FORGET_CAPTURE] if installed else [])]
 
 
 def _uninstall_statements(connection: Connection) -> list[str]:
     origin = connection.execute(ORIGIN_EXISTS.encode()).fetchone()
     return [
-        *publication.removal_statements(connection),
+        *choice.removal_statements(connection),
         *guard.removal_statements(connection),
         *([DROP_ORIGIN] if origin is not None and origin[0] else []),
         *([f"DROP SCHEMA {SCHEMA} CASCADE"] if has_schema(connection) else []),

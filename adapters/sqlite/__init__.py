@@ -1,6 +1,7 @@
 """SQLite: journal source, set-based target, and what both need installed.
 
-The rule it keeps: a URL names a file that exists; nothing here creates a database.
+The rule it keeps: a URL names a file that exists; nothing here creates a database. A file has no password, and one way
+of capture.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from adapters.sqlite.source import SqliteSource
 from adapters.sqlite.target import SqliteTarget
 
 
-def open_site(url: str, *, password: str | None = None) -> SqliteSite:  # noqa: ARG001 a file has no password
+def open_site(url: str, *, password: str | None = None, capture: str = "auto") -> SqliteSite:  # noqa: ARG001 see below
     """Connect to the administrative side of the file."""
     return SqliteSite(path_of(url))
 
 
-def open_source(url: str, *, password: str | None = None) -> SqliteSource:  # noqa: ARG001 a file has no password
+def open_source(url: str, *, password: str | None = None, capture: str = "auto") -> SqliteSource:  # noqa: ARG001 see below
     """Make a source for the file."""
     return SqliteSource(path_of(url))
 
 
-def open_target(url: str, *, password: str | None = None) -> SqliteTarget:  # noqa: ARG001 a file has no password
+def open_target(url: str, *, password: str | None = None) -> SqliteTarget:  # noqa: ARG001 see below
     """Make a target for the file."""
     return SqliteTarget(path_of(url))

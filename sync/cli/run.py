@@ -143,7 +143,7 @@ def _fits(config: Config, role: str) -> None:
 
 def _node(config: Config, identity: Identity, peer: str, observer: Observer, clock: SystemClock) -> Node:
     url, limits = config.database.url, config.limits
-    password = database_password(config)
+    password, capture = database_password(config), config.database.capture
     settings = NodeSettings(
         name=config.node.name,
         role=config.node.role,
@@ -163,9 +163,9 @@ def _node(config: Config, identity: Identity, peer: str, observer: Observer, clo
     material = TlsMaterial(identity.certificate, identity.key, identity.peer_certificate, peer)
     return Node(
         settings,
-        partial(adapters.open_source, url, password=password),
+        partial(adapters.open_source, url, password=password, capture=capture),
         partial(adapters.open_target, url, password=password),
-        partial(adapters.open_site, url, password=password),
+        partial(adapters.open_site, url, password=password, capture=capture),
         material,
         observer,
         clock,

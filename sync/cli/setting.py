@@ -46,7 +46,8 @@ def open_site(config: Config) -> Iterator[Site]:
     """Connect to the database's administrative side. Raises `DatabaseError`."""
     import adapters
 
-    site = adapters.open_site(config.database.url, password=database_password(config))
+    database = config.database
+    site = adapters.open_site(database.url, password=database_password(config), capture=database.capture)
     try:
         yield site
     finally:

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.pair import Pair
 from tests.contract.servers import KINDS, Server
 
-MARKS = {"postgres": pytest.mark.postgres}
+MARKS = {"postgres": pytest.mark.postgres, "postgres journal": pytest.mark.postgres}
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=MARKS.get(kind, ())) for kind in sorted(KINDS)])

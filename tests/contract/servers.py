@@ -16,6 +16,7 @@ from psycopg import sql
 
 from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarget
 from adapters.parts import Limits
+from adapters.postgres.journal.source import JournalSource
 from adapters.postgres.site import PostgresSite
 from adapters.postgres.source import PostgresSource
 from adapters.postgres.target import PostgresTarget
@@ -239,7 +240,9 @@ UNION ALL SELECT roname FROM pg_replication_origin, pg_database
 
 
 class PostgresServer:
-    """A database on the test run's own server."""
+    """A database on the test run's own server, captured from its log."""
+
+    capture = "log"
 
     def __init__(self, place: Path) -> None:
         self.url = cluster().create("contract")
@@ -269,7 +272,7 @@ class PostgresServer:
             self.app.execute(statement.format(sql.Identifier(schema.name), sql.SQL(", ").join(lines)))
 
     def site(self) -> Site:
-        return PostgresSite(self.url)
+        return PostgresSite(self.url, capture=self.capture)
 
     def source(self, part_rows_max: int = 20_000) -> Source:
         return PostgresSource(self.url, part_rows_max=part_rows_max)
@@ -315,8 +318,22 @@ class PostgresServer:
             self.app.execute(sql.SQL("DELETE FROM {} WHERE {}").format(table, where), step.key)
 
 
+class JournalledPostgresServer(PostgresServer):
+    """A database that is captured by triggers."""
+
+    capture = "journal"
+
+    def captures(self, schema: TableSchema) -> bool:
+        """The notes hold whole rows where there is no key; an index that lets NULL in is none."""
+        return not any(schema.columns[index].nullable for index in schema.key)
+
+    def source(self, part_rows_max: int = 20_000) -> Source:
+        return JournalSource(self.url, limits=Limits(part_rows_max), confirm_interval_s=0)
+
+
 KINDS: Mapping[str, Callable[[Path], Server]] = {
     "memory": MemoryServer,
     "postgres": PostgresServer,
+    "postgres journal": JournalledPostgresServer,
     "sqlite": SqliteServer,
 }

@@ -20,9 +20,9 @@ def test_sqlite_paths() -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://u@h/db", "postgres://u@h/db", "postgresql+psycopg://u@h/db"])
-def test_postgres_is_captured_from_its_log(url: str) -> None:
+def test_postgres_is_captured_from_its_log_or_a_journal(url: str) -> None:
     assert adapters.dialect_of(url) == "postgres"
-    assert adapters.capture_modes(url) == ("log",)
+    assert adapters.capture_modes(url) == ("log", "journal")
 
 
 @pytest.mark.parametrize("url", ["http://[h/db", "informix://u@h/db", "mysql://u:secret@h/db", "x", "", "sqlite:///"])

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import psycopg
 
-from adapters.postgres.catalog import read_facts
-from adapters.postgres.connection import connect
+from adapters.parts import Limits
+from adapters.postgres.journal.source import JournalSource
 from adapters.postgres.site import PostgresSite
 from adapters.postgres.source import PostgresSource
 from sync.model.batch import ChunkRequest, Transaction
 from sync.model.change import Change, Row
 from sync.model.position import START, Position
 from sync.model.schema import TableSchema
+from sync.ports import Source
 
 
 class Primary:
     """A captured database. `local` names columns as `table.column` that are not captured."""
 
-    def __init__(self, url: str, ddl: str, *local: str, part_rows_max: int = 20_000) -> None:
-        self.url, self.local, self.part_rows_max = url, local, part_rows_max
-        self.app = psycopg.connect(url, autocommit=True)
+    def __init__(
+        self, url: str, ddl: str, *local: str, part_rows_max: int = 20_000, capture: str = "log", user: str = ""
+    ) -> None:
+        self.local, self.part_rows_max, self.capture = local, part_rows_max, capture
+        self.url = url.replace("postgres@", f"{user}@") if user else url
+        self.app = psycopg.connect(self.url, autocommit=True)
         self.run(ddl)
         self.tables = self.survey()
         self.install()
-        self.source = PostgresSource(url, part_rows_max=part_rows_max)
+        self.source = self.make_source()
         self.source.open(self.tables, START)
         self.position = START
+
+    def make_source(self) -> Source:
+        """Another incarnation of the source."""
+        if self.capture == "journal":
+            return JournalSource(self.url, limits=Limits(self.part_rows_max), confirm_interval_s=0)
+        return PostgresSource(self.url, part_rows_max=self.part_rows_max)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -43,14 +53,14 @@ class Primary:
 
     def survey(self) -> dict[str, TableSchema]:
         """Everything that can be captured, without local columns."""
-        connection = connect(self.url)
-        facts = [found for found in read_facts(connection) if not found.obstacles and found.relation.value == "table"]
-        connection.close()
+        site = PostgresSite(self.url, capture=self.capture)
+        facts = [found for found in site.catalog() if not found.obstacles and found.relation.value == "table"]
+        site.close()
         return {found.name: self._captured(found.schema) for found in facts}
 
     def install(self) -> None:
         """Install capture for the tables."""
-        site = PostgresSite(self.url)
+        site = PostgresSite(self.url, capture=self.capture)
         site.install_capture(self.tables)
         assert list(site.capture_statements(self.tables)) == []
         site.close()
@@ -59,7 +69,7 @@ class Primary:
         """Open again, with another source or the same one."""
         self.source.close()
         if anew:
-            self.source = PostgresSource(self.url, part_rows_max=self.part_rows_max)
+            self.source = self.make_source()
         self.source.open(self.tables, self.position if after is None else after)
 
     def read(self, chunk: ChunkRequest | None = None) -> list[Transaction]:
@@ -80,4 +90,5 @@ class Primary:
     def _captured(self, schema: TableSchema) -> TableSchema:
         columns = tuple(each for each in schema.columns if f"{schema.name}.{each.name}" not in self.local)
         names = [each.name for each in columns]
-        return TableSchema(schema.name, columns, tuple(names.index(name) for name in schema.key_names))
+        key = schema.key_names if schema.key else ()
+        return TableSchema(schema.name, columns, tuple(names.index(name) for name in key))
