@@ -7,18 +7,19 @@ the writer. Neither ever blocks on a database or a codec.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 
 from sync.errors import PeerRefused, PeerUnreachable, ProtocolError
 from sync.ports import Clock
 from sync.wire.arrivals import Arrival, Disconnected, PeerSilent, Refused
-from sync.wire.session import Session
+from sync.wire.session import NEVER, Session
 from sync.wire.state import State
 
 READ_BYTES = 256 * 1024
 GOODBYE_TIMEOUT_S = 5.0
+JOINED_BYTES_MAX = 16 * 1024
+"""What is smaller is copied together: the most that one TLS record carries."""
 
 
 class Link:
@@ -41,6 +42,7 @@ class Link:
         self._ended = False
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def kick(self) -> None:
         """Wake the writer: the session or the feed has something to send."""
@@ -70,6 +72,8 @@ class Link:
         finally:
             for task in tasks:
                 task.cancel()
+            if self._alarm is not None:
+                self._alarm.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             self._writer.transport.abort()
         if self._failure is not None:
@@ -95,18 +99,18 @@ class Link:
             if not self._ended:
                 self.feed()
             pieces = self.session.data_to_send()
-            for piece in pieces:
+            for piece in _joined(pieces):
                 self._writer.write(piece)
-                await self._drain()
+                # Nothing waits here, so nothing is to be waited for; the stream itself holds little.
+                if self._writer.transport.get_write_buffer_size():
+                    await self._drain()
             if pieces:
                 continue
             if self._ended or self.session.state is State.CLOSED:
                 return
             self._kick.clear()
-            # Not wait_for: where the kick and a cancellation meet, it forgets the cancellation.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.session.due(self._clock.monotonic())):
-                    await self._kick.wait()
+            self._set_alarm()
+            await self._kick.wait()
             self._tick()
 
     async def _drain(self) -> None:
@@ -119,6 +123,19 @@ class Link:
                 self._tick()
             else:
                 return
+
+    def _set_alarm(self) -> None:
+        """Be kicked when the session is due. It is due later with every message, and an early kick costs nothing."""
+        due_s = self.session.due(self._clock.monotonic())
+        if due_s == NEVER:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + due_s
+        if self._alarm is not None and not self._alarm.cancelled():
+            if loop.time() <= self._alarm.when() <= at:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_at(at, self.kick)
 
     def _tick(self) -> None:
         for arrival in self.session.tick(self._clock.monotonic(), self._clock.wall_us()):
@@ -140,6 +157,21 @@ class Link:
             raise PeerUnreachable(what, remedy="The connection is made again.")
         self.on_arrival(arrival)
         return False
+
+
+def _joined(pieces: list[bytes]) -> list[bytes]:
+    """The same bytes, small pieces together: each is a TLS record, a call of the system, and wakes the peer."""
+    made: list[bytes] = []
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < JOINED_BYTES_MAX:
+            small.append(piece)
+            continue
+        made += [b"".join(small), piece] if small else [piece]
+        small = []
+    if small:
+        made.append(b"".join(small))
+    return made
 
 
 def _translated(error: Exception) -> Exception:

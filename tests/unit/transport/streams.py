@@ -22,9 +22,13 @@ class RealClock:
 
 class Transport:
     aborted = False
+    held_bytes = 0
 
     def abort(self) -> None:
         self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.held_bytes
 
 
 class Writer:
@@ -33,12 +37,15 @@ class Writer:
     def __init__(self) -> None:
         self.transport = Transport()
         self.written = b""
+        self.writes: list[int] = []
         self.takes = asyncio.Event()
         self.takes.set()
         self.failure: Exception | None = None
 
     def write(self, piece: bytes) -> None:
         self.written += piece
+        self.writes.append(len(piece))
+        self.transport.held_bytes = 0 if self.takes.is_set() and self.failure is None else len(piece)
 
     async def drain(self) -> None:
         if self.failure is not None:

@@ -10,9 +10,11 @@ from typing import cast
 import pytest
 
 from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable, ProtocolError
+from sync.model.batch import Encoded
+from sync.model.position import Position
 from sync.transport import link as module
 from sync.transport.link import Link
-from sync.wire.arrivals import Arrival, Disconnected, PeerHello, PeerSilent, Welcomed
+from sync.wire.arrivals import Arrival, BatchArrived, Disconnected, PeerHello, PeerSilent, Welcomed
 from sync.wire.messages import RefusalCode
 from sync.wire.session import Session
 from sync.wire.state import Half
@@ -253,5 +255,27 @@ def test_the_feed_runs_before_each_write_and_its_errors_end_the_link() -> None:
         stage.link.kick()
         error = await stage.ends()
         assert "rewound" in str(error)
+
+    play(story)
+
+
+def test_a_small_batch_leaves_in_one_write_and_a_large_one_is_not_copied() -> None:
+    """Each write is a TLS record, a call of the system and a wake-up of the peer."""
+
+    async def story(stage: Stage) -> None:
+        await stage.opened()
+        heard: list[Arrival] = []
+        for number, size in enumerate((100, module.JOINED_BYTES_MAX), 1):
+            stage.writer.writes.clear()
+            at = Position(number)
+            encoded = Encoded(
+                b"x" * size, at, at, 0, last=True, transactions=1, changes=1, bytes_raw=9, committed_at_us=1
+            )
+            stage.link.session.send_batch(encoded, 1)
+            stage.link.kick()
+            await stage.until(lambda: stage.writer.writes)
+            assert len(stage.writer.writes) == number
+            heard += stage.peer.receive(stage.writer.taken(), 0.0, 0)
+        assert [arrival.encoded.position for arrival in heard if isinstance(arrival, BatchArrived)] == [1, 2]
 
     play(story)
