@@ -229,7 +229,7 @@ class MemorySite:
         tables = self._database.tables
         return [TableFacts(tables[name], rows_estimated=len(self._database.rows(name))) for name in sorted(tables)]
 
-    def preflight(self, captured: Mapping[str, TableSchema]) -> Sequence[Finding]:  # noqa: ARG002 all fits
+    def preflight(self, captured: Mapping[str, TableSchema], primary: str = "") -> Sequence[Finding]:  # noqa: ARG002 all fits
         if self._database.installed:
             return [Finding("installation", Severity.OK, "installed")]
         return [Finding("installation", Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")]

@@ -51,8 +51,11 @@ class Site(Protocol):
         """Every table, view and synonym, except what Admin-Sync itself installed; sorted by name."""
         ...
 
-    def preflight(self, captured: Mapping[str, TableSchema]) -> Sequence[Finding]:
-        """Check rights, logging, modes and what is installed already; the order is the order of importance."""
+    def preflight(self, captured: Mapping[str, TableSchema], primary: str = "") -> Sequence[Finding]:
+        """Check rights, logging, modes and what is installed already; the order is the order of importance.
+
+        `primary` is the primary's name where this node is a secondary, empty where it is the primary itself.
+        """
         ...
 
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:

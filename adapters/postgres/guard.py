@@ -33,7 +33,8 @@ _CREATE: Final = f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANG
 _PARTITIONS: Final = """
 SELECT relid::bigint, relid::regclass::text FROM pg_partition_tree(%s::oid) WHERE isleaf AND relid <> %s::oid"""
 _PRESENT: Final = f"""
-SELECT t.tgrelid::bigint, t.tgname::text, obj_description(t.oid, 'pg_trigger'), t.tgrelid::regclass::text
+SELECT t.tgrelid::bigint, t.tgname::text,
+       CASE t.tgenabled WHEN 'O' THEN obj_description(t.oid, 'pg_trigger') END, t.tgrelid::regclass::text
   FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
  WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND n.nspname = '{SCHEMA}' AND p.proname = 'refuse_write'
  ORDER BY 4, 2"""
@@ -69,11 +70,6 @@ def removal_statements(connection: Connection) -> list[str]:
     """The SQL that removes the guard, function and all: for a primary, and before the schema is dropped."""
     dropped = [f"DROP TRIGGER {quote(name)} ON {found[1]}" for (_, name), found in _present(connection).items()]
     return [*dropped, *([f"DROP FUNCTION {_FUNCTION}()"] if _has_function(connection) else [])]
-
-
-def is_guarded(connection: Connection) -> bool:
-    """Whether any table has the guard."""
-    return bool(_present(connection))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from adapters.postgres import choice, guard, publication, standing
+from adapters.postgres import choice, guard, publication, retention, rights, standing
 from adapters.postgres.catalog import Obstacles, Table, read_tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.journal import preflight as journal
@@ -28,21 +28,24 @@ _REPLICA_ROLE = "SELECT has_parameter_privilege('session_replication_role', 'SET
 _PARAMETER_RIGHTS_SINCE = 150000
 
 
-def findings(connection: Connection, captured: Mapping[str, TableSchema], wanted: str) -> list[Finding]:
+def findings(connection: Connection, captured: Mapping[str, TableSchema], primary: str, wanted: str) -> list[Finding]:
     """All findings, the most important first. `wanted` is the configuration's way of capture."""
-    guarded = guard.is_guarded(connection)
-    tables, chosen = read_tables(connection), choice.choose(connection, wanted)
-    mode = "" if guarded else chosen.mode
-    obstacles = choice.obstacles(connection, mode) if mode else None
-    found = [
-        *_server(connection),
-        *(_applying(connection) if guarded else [_capture(chosen, wanted)]),
-        *(_log(connection) if mode == choice.LOG else ()),
-        *(journal.findings(connection, {n: tables[n] for n in captured if n in tables}) if mode == "journal" else ()),
-        *_installation(connection, captured, mode),
-        *_slot(connection),
-        *_tables(tables, captured, obstacles),
-    ]
+    if shut_out := rights.shut_out(connection):
+        return [*shut_out, *_server(connection)]
+    tables = read_tables(connection)
+    held = {name: tables[name] for name in captured if name in tables}
+    if primary:
+        found = [*_applying(connection, held), *_guard(connection, captured, primary)]
+        obstacles = None
+    else:
+        chosen = choice.choose(connection, wanted)
+        obstacles = choice.obstacles(connection, chosen.mode)
+        if chosen.mode == choice.LOG:
+            found = [*_log(connection), *rights.capturing(connection, held.values()), *retention.findings(connection)]
+        else:
+            found = [*journal.findings(connection, held)]
+        found += [_capture(chosen, wanted), *_installation(connection, captured, chosen.mode), *_slot(connection)]
+    found = [*_server(connection), *found, *_tables(tables, captured, obstacles)]
     order = [Severity.PROBLEM, Severity.WARNING, Severity.OK]
     return sorted(found, key=lambda finding: order.index(finding.severity))
 
@@ -86,8 +89,8 @@ def _log(connection: Connection) -> Iterator[Finding]:
         yield Finding("slot", Severity.PROBLEM, "the server has no free replication slot", remedy)
 
 
-def _applying(connection: Connection) -> Iterator[Finding]:
-    """The rights that make applying faster or simpler."""
+def _applying(connection: Connection, tables: Mapping[str, Table]) -> Iterator[Finding]:
+    """The rights that applying needs, and those that make it faster or simpler."""
     row = connection.execute(_SERVER.encode()).fetchone()
     superuser, user = (bool(row[4]), row[5]) if row else (False, "")
     replica = superuser
@@ -100,6 +103,7 @@ def _applying(connection: Connection) -> Iterator[Finding]:
         message = f"role {user} may not set session_replication_role: triggers and foreign keys fire for applied rows"
         remedy = f"Run GRANT SET ON PARAMETER session_replication_role TO {user}, and drop triggers that write"
         yield Finding("replica role", Severity.WARNING, message, remedy)
+    yield from rights.applying(connection, tables.values(), replica=replica)
     may = connection.execute(MAY_SET_ORIGIN.encode()).fetchone()
     if may is not None and may[0]:
         yield Finding("replication origin", Severity.OK, "applied rows bear an origin")
@@ -108,13 +112,27 @@ def _applying(connection: Connection) -> Iterator[Finding]:
         yield Finding("replication origin", Severity.OK, message)
 
 
-def _installation(connection: Connection, captured: Mapping[str, TableSchema], mode: str) -> Iterator[Finding]:
+def _guard(connection: Connection, captured: Mapping[str, TableSchema], primary: str) -> Iterator[Finding]:
     subject = "installation"
     if not has_table(connection, META) or not has_table(connection, CHECKPOINT):
         yield Finding(subject, Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")
         return
-    if not mode:
-        yield Finding(subject, Severity.OK, "write guard")
+    try:
+        wanted = guard.guard_statements(connection, captured, primary)
+    except DatabaseRefused as error:
+        yield Finding(subject, Severity.PROBLEM, f"{error.what}: {error.why}", error.remedy)
+        return
+    if wanted or choice.installed_mode(connection):
+        message = "the write guard is not as it should be: local writes may not be refused"
+        yield Finding(subject, Severity.PROBLEM, message, publication.REINSTALL)
+    else:
+        yield Finding(subject, Severity.OK, f"write guard, the primary is {primary}")
+
+
+def _installation(connection: Connection, captured: Mapping[str, TableSchema], mode: str) -> Iterator[Finding]:
+    subject = "installation"
+    if not has_table(connection, META) or not has_table(connection, CHECKPOINT):
+        yield Finding(subject, Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")
         return
     try:
         wanted = choice.capture_statements(connection, captured, mode) + choice.slot_statements(connection, mode)

@@ -28,7 +28,7 @@ def findings(connection: Connection) -> Iterator[Finding]:
     """What to know about the stream, the slot and the log it needs."""
     row = connection.execute(_SLOT, (publication.slot_name(connection),)).fetchone()
     status, active, safe, failover = row or ("", False, None, False)
-    if not active:
+    if not active and _may_stream(connection):
         yield _reachable(connection)
     if status == "unreserved":
         message = "the slot lags so far that the server will remove log that it needs"
@@ -42,6 +42,12 @@ def findings(connection: Connection) -> Iterator[Finding]:
         yield Finding("idle slot", Severity.WARNING, message, remedy)
     if connection.info.server_version >= publication.FAILOVER_SINCE:
         yield from _failover(connection, exists=row is not None, failover=failover is True)
+
+
+def _may_stream(connection: Connection) -> bool:
+    query = "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user"
+    row = connection.execute(query).fetchone()
+    return row is not None and row[0] is True
 
 
 def _reachable(connection: Connection) -> Finding:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from adapters.postgres.catalog import Table, quote
+from adapters.postgres.catalog import SCHEMA, Table, quote
 from adapters.postgres.connection import Connection
 from adapters.postgres.guard import TRIGGER
 from adapters.postgres.publication import PUBLICATION
@@ -106,6 +106,17 @@ def _role(connection: Connection) -> tuple[str, str, bool, bool]:
     return str(row[0]), str(row[1]), row[2] is True, row[3] is True
 
 
+def shut_out(connection: Connection) -> list[Finding]:
+    """What the role lacks to see what another role has installed; nothing else can be looked at before."""
+    query = "SELECT quote_ident(current_user), has_schema_privilege(%s, 'USAGE')"
+    row = connection.execute(query, (SCHEMA,)).fetchone() if has_schema(connection) else None
+    if row is None or row[1]:
+        return []
+    user = str(row[0])
+    found = _lacks(user, f"may not use schema {SCHEMA}", f"GRANT USAGE ON SCHEMA {SCHEMA} TO {user}")
+    return [found, _our_tables(user)]
+
+
 def _ours(connection: Connection, user: str) -> Iterator[Finding]:
     """Rights on what another role has installed."""
     if not has_table(connection, META):
@@ -113,9 +124,12 @@ def _ours(connection: Connection, user: str) -> Iterator[Finding]:
     query = "SELECT bool_and(has_table_privilege(%s, right_)) FROM unnest(%s::text[]) right_"
     row = connection.execute(query, (META, _WRITING)).fetchone()
     if row is None or row[0] is not True:
-        schema = META.partition(".")[0]
-        grant = f"GRANT {', '.join(_WRITING)} ON ALL TABLES IN SCHEMA {schema} TO {user}"
-        yield _lacks(user, f"may not write to the tables of schema {schema}", grant)
+        yield _our_tables(user)
+
+
+def _our_tables(user: str) -> Finding:
+    grant = f"GRANT {', '.join(_WRITING)} ON ALL TABLES IN SCHEMA {SCHEMA} TO {user}"
+    return _lacks(user, f"may not write to the tables of schema {SCHEMA}", grant)
 
 
 class _Held:

@@ -38,9 +38,9 @@ class PostgresSite:
             mode = choice.choose(self._connection, self._capture).mode
             return read_facts(self._connection, choice.obstacles(self._connection, mode))
 
-    def preflight(self, captured: Mapping[str, TableSchema]) -> Sequence[Finding]:
+    def preflight(self, captured: Mapping[str, TableSchema], primary: str = "") -> Sequence[Finding]:
         with refusals(f"could not check {self._place}"):
-            return findings(self._connection, captured, self._capture)
+            return findings(self._connection, captured, primary, self._capture)
 
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._place}"):

@@ -20,12 +20,14 @@ from sync.model.schema import TableSchema
 _JOURNAL_ROWS_MANY = 1_000_000
 
 
-def findings(connection: sqlite3.Connection, path: str, captured: Mapping[str, TableSchema]) -> list[Finding]:
+def findings(
+    connection: sqlite3.Connection, path: str, captured: Mapping[str, TableSchema], primary: str
+) -> list[Finding]:
     """All findings, the most important first."""
     found = [
         *_file(path),
         _mode(connection),
-        *_installation(connection, captured),
+        *_installation(connection, captured, primary),
         *_journal(connection),
         *_tables(connection, captured),
         Finding("version", Severity.OK, f"SQLite {sqlite3.sqlite_version}"),
@@ -61,15 +63,14 @@ def _mode(connection: sqlite3.Connection) -> Finding:
     )
 
 
-def _installation(connection: sqlite3.Connection, captured: Mapping[str, TableSchema]) -> list[Finding]:
+def _installation(connection: sqlite3.Connection, captured: Mapping[str, TableSchema], primary: str) -> list[Finding]:
     subject = "installation"
     if not has_table(connection, META) or not has_table(connection, GUARD):
         return [Finding(subject, Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")]
-    row = connection.execute(f"SELECT guarded, primary_node FROM {GUARD}").fetchone()
     try:
         wanted = (
-            install.guard_statements(connection, captured, row[1])
-            if row and row[0]
+            install.guard_statements(connection, captured, primary)
+            if primary
             else install.capture_statements(connection, captured)
         )
     except DatabaseRefused as error:
@@ -77,9 +78,7 @@ def _installation(connection: sqlite3.Connection, captured: Mapping[str, TableSc
     if wanted:
         count = len(wanted)
         return [Finding(subject, Severity.PROBLEM, f"it is out of date by {count} statements", install.REINSTALL)]
-    role = (
-        f"write guard, the primary is {row[1]}" if row and row[0] else f"capture, origin {meta(connection, 'origin')}"
-    )
+    role = f"write guard, the primary is {primary}" if primary else f"capture, origin {meta(connection, 'origin')}"
     return [Finding(subject, Severity.OK, f"{role}, {len(our_triggers(connection))} triggers")]
 
 

@@ -28,9 +28,9 @@ class SqliteSite:
         with refusals(f"could not read the catalog of {self._path}"):
             return read_facts(self._connection)
 
-    def preflight(self, captured: Mapping[str, TableSchema]) -> Sequence[Finding]:
+    def preflight(self, captured: Mapping[str, TableSchema], primary: str = "") -> Sequence[Finding]:
         with refusals(f"could not check {self._path}"):
-            return findings(self._connection, self._path, captured)
+            return findings(self._connection, self._path, captured, primary)
 
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._path}"):

@@ -10,8 +10,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sync.cli.app import AsJson, ConfigFile
-from sync.cli.setting import Survey, open_site, read_config, selection, survey
-from sync.errors import AdminSyncError, DatabaseError, Negative
+from sync.cli.setting import Survey, open_site, peer_name, read_config, selection, survey
+from sync.errors import AdminSyncError, DatabaseError, Negative, UsageError
 from sync.model.catalog import Finding, Severity
 from sync.ops.address import is_loopback, show_address
 from sync.ops.config_model import Config
@@ -38,7 +38,7 @@ def check(
     identity = Identity.of(settings.state_dir)
     findings = [*_node_findings(settings), *identity_findings(identity, settings.node.name, datetime.now(UTC))]
     findings += password_findings(settings)
-    found, failure = _database(settings, findings)
+    found, failure = _database(settings, identity, findings)
     if not offline and identity.peer_certificate.exists():
         findings += _running(settings) or asyncio.run(_peer(settings, identity))
     if as_json:
@@ -78,11 +78,13 @@ def _node_findings(config: Config) -> list[Finding]:
     return findings
 
 
-def _database(config: Config, findings: list[Finding]) -> tuple[Survey | None, DatabaseError | None]:
+def _database(
+    config: Config, identity: Identity, findings: list[Finding]
+) -> tuple[Survey | None, DatabaseError | None]:
     try:
         with open_site(config) as site:
             found = survey(site, selection(config))
-            findings += site.preflight(found.captured)
+            findings += site.preflight(found.captured, _primary(config, identity))
     except DatabaseError as error:
         findings.append(Finding("database", Severity.PROBLEM, f"{error.what}: {error.why}", error.remedy))
         return None, error
@@ -95,6 +97,16 @@ def _database(config: Config, findings: list[Finding]) -> tuple[Survey | None, D
     remedy = "" if count else "Add tables with tables.include."
     findings.append(Finding("tables", severity, f"{count} of {len(found.facts)} are replicated", remedy))
     return found, None
+
+
+def _primary(config: Config, identity: Identity) -> str:
+    """The primary's name as a secondary knows it, and some name where it was not paired yet; empty on a primary."""
+    if config.node.role == "primary":
+        return ""
+    try:
+        return peer_name(config, identity)
+    except UsageError:
+        return "?"
 
 
 def _running(config: Config) -> list[Finding]:
@@ -124,7 +136,6 @@ def _clock_skew(skew_s: float | None) -> list[Finding]:
 
 async def _peer(config: Config, identity: Identity) -> list[Finding]:
     """Connect to the peer's addresses. Not reachable is a warning: it may not run yet."""
-    from sync.cli.setting import peer_name
     from sync.transport.dial import dial
     from sync.transport.tls import TlsMaterial
 

@@ -43,6 +43,22 @@ def test_preflight_asks_for_an_installation_until_there_is_one(make: Callable[[P
     site.close()
 
 
+def test_preflight_on_a_secondary_looks_at_its_guard(make: Callable[[Path], Server], tmp_path: Path) -> None:
+    server = make(tmp_path / "one")
+    server.create([KEYED])
+    site = server.site()
+    captured = {KEYED.name: KEYED}
+
+    def problems() -> list[str]:
+        found = site.preflight(captured, "cms-east")
+        return [each.subject for each in found if each.severity is Severity.PROBLEM]
+
+    assert problems() == ["installation"]
+    site.install_guard(captured, "cms-east")
+    assert problems() == []
+    site.close()
+
+
 def test_installing_again_changes_nothing_and_keeps_origin_and_changes(pair: Pair) -> None:
     origin = pair.source.origin
     pair.run(Insert(KEYED, (1, "a", None)))
