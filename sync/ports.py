@@ -221,7 +221,7 @@ class Target(Protocol):
         ...
 
     def flush(self) -> None:
-        """Return when all that was committed before is durable."""
+        """Return when all that was committed before is durable; a transaction that is open stays as it is."""
         ...
 
     def close(self) -> None:

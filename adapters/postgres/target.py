@@ -7,7 +7,7 @@ lower than one it holds. A commit does not wait for the disk; `flush` does, once
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Final
 
@@ -144,9 +144,15 @@ class PostgresTarget:
         with self._asking("could not flush") as session:
             if not self._unflushed:
                 return
-            with session.pipelined():
-                for statement in _FLUSH:
-                    session.run(statement)
+            if session.is_open:
+                # Its commit would be the open transaction's.
+                with closing(connect(self._url, password=self._password)) as other:
+                    for statement in _FLUSH:
+                        other.execute(statement.encode())
+            else:
+                with session.pipelined():
+                    for statement in _FLUSH:
+                        session.run(statement)
             self._unflushed = False
 
     def close(self) -> None:

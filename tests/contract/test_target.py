@@ -48,6 +48,20 @@ def test_nothing_is_visible_before_commit_and_nothing_left_after_rollback(pair: 
     assert pair.target.checkpoint(ORIGIN) == Checkpoint(ORIGIN, EPOCH, Position(1))
 
 
+@pytest.mark.parametrize("written", [False, True], ids=["begun", "written"])
+def test_a_flush_inside_of_a_transaction_leaves_it_as_it_is(pair: Pair, written: bool) -> None:
+    """Invariant 2: a large transaction waits for its next part while the ones before it are made durable."""
+    write(pair, KEYED, (Op.INSERT, (1, "a", None)))
+    pair.target.begin()
+    if written:
+        pair.target.write(net([Block.of(KEYED, [(Op.INSERT, (2, "b", None))])]))
+    pair.target.flush()
+    pair.target.write(net([Block.of(KEYED, [(Op.INSERT, (3, "c", None))])]))
+    assert pair.secondary.rows(KEYED.name) == [(1, "a", None)]
+    pair.target.rollback()
+    assert pair.secondary.rows(KEYED.name) == [(1, "a", None)]
+
+
 def test_a_new_target_finds_the_checkpoint(pair: Pair) -> None:
     write(pair, KEYED, (Op.INSERT, (1, "a", None)), position=9)
     pair.target.flush()
