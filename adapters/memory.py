@@ -5,16 +5,17 @@ The rule it keeps: nothing here is clever. Everything is deterministic and no ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from adapters.memory_database import Committed, Draft, MemoryDatabase, State, between, identity_of, project
-from sync.errors import DatabaseRefused, PositionLost
+from sync.errors import CatalogChanged, DatabaseRefused, PositionLost
+from sync.model.alteration import AddColumn, Alteration, CreateTable, WidenColumn
 from sync.model.batch import Checkpoint, Chunk, ChunkRequest, Transaction
 from sync.model.catalog import Finding, Severity, TableFacts
-from sync.model.change import Block, Change, Columns, Row
+from sync.model.change import ABSENT, Block, Change, Columns, Row
 from sync.model.lines import Lines
 from sync.model.position import START, Position
-from sync.model.schema import TableSchema
+from sync.model.schema import TableSchema, Type
 from sync.model.writes import Writes
 
 __all__ = ["MemoryDatabase", "MemorySite", "MemorySource", "MemoryTarget"]
@@ -29,6 +30,7 @@ class MemorySource:
         self._database = database
         self._part_rows_max = part_rows_max
         self._captured: Mapping[str, TableSchema] | None = None
+        self._seen: Mapping[str, TableSchema] = {}
         self._read = START
         self._told = START
         """Behind which position a restored database's history was said to be lost."""
@@ -41,6 +43,8 @@ class MemorySource:
         self._database.perhaps_fail()
         if self._database.captured is None or dict(self._database.captured) != dict(captured):
             raise DatabaseRefused("could not capture", "other tables are installed", "Run `admin-sync install`")
+        self._seen = dict(self._database.tables)
+        self._demand_fit(captured)
         confirmed, given = self._database.confirmed, self._database.given
         if after < confirmed:
             why = f"the history up to {confirmed} is gone, but the spool ends at {after}"
@@ -55,14 +59,14 @@ class MemorySource:
         self._read = after
 
     def wait(self, timeout_s: float) -> bool:  # noqa: ARG002 time does not pass here
-        self._live()
+        self._unaltered()
         return any(committed.position > self._read for committed in self._database.history)
 
     def wake(self) -> None:
         """No wait is ever running."""
 
     def read(self, chunk: ChunkRequest | None = None) -> Iterator[Transaction]:
-        captured = self._live()
+        captured = self._unaltered()
         self._database.perhaps_fail()
         if chunk is not None:
             self._database.note((), mark=True)
@@ -88,12 +92,25 @@ class MemorySource:
             raise DatabaseRefused("could not use the source", "it is not open", "Report this as a defect")
         return self._captured
 
+    def _unaltered(self) -> Mapping[str, TableSchema]:
+        """The captured tables; raises `CatalogChanged` where any table is not as it was at the opening."""
+        captured = self._live()
+        if self._database.tables != self._seen:
+            raise CatalogChanged("the tables were altered", "they are not what capture was opened for", "")
+        return captured
+
+    def _demand_fit(self, captured: Mapping[str, TableSchema]) -> None:
+        for schema in captured.values():
+            table = self._database.tables.get(schema.name)
+            if table is None or not set(schema.columns).issubset(table.columns):
+                raise CatalogChanged("the tables were altered", f"{schema.name} is not what is to be captured", "")
+
     def _parts(
         self, captured: Mapping[str, TableSchema], committed: Committed, chunks: tuple[Chunk, ...]
     ) -> Iterator[Transaction]:
         changes = [
             Change(captured[change.schema.name], change.op, _columns_of(change, captured[change.schema.name]), ordinal)
-            for ordinal, change in enumerate(held for held in committed.changes if held.schema.name in captured)
+            for ordinal, change in enumerate(held for held in committed.changes if _is_of(held, captured))
         ]
         if not changes and not chunks:
             return
@@ -144,7 +161,34 @@ class MemoryTarget:
         self._open = True
 
     def tables(self) -> Mapping[str, TableSchema]:
-        return dict(self._database.tables)
+        return dict(self._draft.tables if self._draft else self._database.tables)
+
+    def own_type(self, wanted: Type) -> Type:
+        return wanted
+
+    def notes(self) -> Mapping[str, str]:
+        return dict(self._database.state.notes)
+
+    def note(self, table: str, text: str) -> None:
+        self._live().note(table, text)
+
+    def alter(self, schema: TableSchema, steps: Sequence[Alteration]) -> None:
+        self._database.perhaps_fail()
+        draft = self._live()
+        table = draft.tables.get(schema.name)
+        for step in steps:
+            match step:
+                case CreateTable():
+                    table = step.schema
+                case AddColumn() if table is not None:
+                    table = TableSchema(table.name, (*table.columns, step.column), table.key)
+                case WidenColumn() if table is not None:
+                    columns = tuple(step.column if c.name == step.column.name else c for c in table.columns)
+                    table = TableSchema(table.name, columns, table.key)
+        if table is not None:
+            draft.define(table, {})
+            if self._database.primary:
+                self._database.guarded = {**self._database.guarded, schema.name: schema}
 
     def checkpoint(self, origin: str) -> Checkpoint | None:
         return self._database.state.checkpoints.get(origin)
@@ -192,7 +236,7 @@ class MemoryTarget:
 
     def read_range(self, schema: TableSchema, after: Row | None, upto: Row | None, limit: int | None = None) -> Columns:
         draft = self._draft or Draft(self._database)
-        rows = draft.projected(self._database.tables[schema.name], schema)
+        rows = draft.projected(draft.tables[schema.name], schema)
         return _columns(schema, between(schema, rows, after, upto)[:limit])
 
     def commit(self, checkpoint: Checkpoint) -> None:
@@ -246,6 +290,12 @@ class MemorySite:
         self._database.guarded, self._database.primary = {}, ""
         self._database.installed = True
 
+    def adapt_capture(self, captured: Mapping[str, TableSchema], copied: Collection[str]) -> bool:  # noqa: ARG002 all fits
+        if self._database.captured is None or not self.capture_statements(captured):
+            return False
+        self.install_capture(captured)
+        return True
+
     def guard_statements(self, captured: Mapping[str, TableSchema], primary: str) -> Sequence[str]:
         same = (dict(self._database.guarded), self._database.primary) == (dict(captured), primary)
         return [] if same else [f"GUARD {name}" for name in sorted(captured)]
@@ -263,7 +313,7 @@ class MemorySite:
         database.perhaps_fail()
         database.captured, database.guarded, database.primary, database.installed = None, {}, "", False
         database.history, database.confirmed = [], START
-        database.state = State(database.state.rows)
+        database.state = State(database.state.rows, tables=database.state.tables)
         database.durable = database.state
 
     def close(self) -> None:
@@ -275,8 +325,15 @@ def _columns(schema: TableSchema, rows: Sequence[Row]) -> Columns:
 
 
 def _columns_of(change: Change, schema: TableSchema) -> Row:
-    names = change.schema.column_names
-    return tuple(change.row[names.index(name)] for name in schema.column_names)
+    held = dict(zip(change.schema.column_names, change.row, strict=True))
+    # A column that came later is not in older rows.
+    return tuple(held.get(name, ABSENT) for name in schema.column_names)
+
+
+def _is_of(change: Change, captured: Mapping[str, TableSchema]) -> bool:
+    """Whether a change is one of a captured table, and tells which row it means: if not, a copy follows it."""
+    schema = captured.get(change.schema.name)
+    return schema is not None and set(schema.key_names).issubset(change.schema.column_names)
 
 
 def _blocks(changes: Sequence[Change]) -> Iterator[Block]:

@@ -24,6 +24,8 @@ class State:
 
     rows: Mapping[str, Rows]
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    tables: Mapping[str, TableSchema] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class MemoryDatabase:
     ) -> None:
         self.name = name
         self.wall_us = wall_us
-        self.tables = {schema.name: schema for schema in schemas}
-        self.state = State({name: {} for name in self.tables})
+        tables = {schema.name: schema for schema in schemas}
+        self.state = State({name: {} for name in tables}, tables=tables)
         self.durable = self.state
         self.history: list[Committed] = []
         self.confirmed = START
@@ -70,6 +72,25 @@ class MemoryDatabase:
         self.state = draft.state()
         self.durable = self.state
         return self.note(changes)
+
+    @property
+    def tables(self) -> Mapping[str, TableSchema]:
+        """The tables as they are defined now."""
+        return self.state.tables
+
+    def define(self, schema: TableSchema, fill: Mapping[str, Value] | None = None) -> None:
+        """Create a table, or give one these columns; `fill` has the values of new columns in the rows there."""
+        draft = Draft(self)
+        draft.define(schema, fill or {})
+        self.state = draft.state()
+        self.durable = self.state
+
+    def drop(self, table: str) -> None:
+        """Drop a table."""
+        state = self.state
+        rows = {name: held for name, held in state.rows.items() if name != table}
+        tables = {name: schema for name, schema in state.tables.items() if name != table}
+        self.state = self.durable = State(rows, state.checkpoints, tables, state.notes)
 
     def note(self, changes: tuple[Change, ...], *, mark: bool = False) -> Position:
         """Put a transaction, or a mark, into the history."""
@@ -112,7 +133,8 @@ class Draft:
     """A state in the making."""
 
     def __init__(self, database: MemoryDatabase, state: State | None = None) -> None:
-        self._tables = database.tables
+        self._tables = dict((state or database.state).tables)
+        self._notes = dict((state or database.state).notes)
         self._rows: dict[str, Rows] = dict((state or database.state).rows)
         self._own: dict[str, dict[Row, tuple[Row, ...]]] = {}
         self._checkpoints = dict((state or database.state).checkpoints)
@@ -120,7 +142,33 @@ class Draft:
     def state(self) -> State:
         """What it has come to; the draft may go on from there."""
         self._own = {}
-        return State(dict(self._rows), dict(self._checkpoints))
+        return State(dict(self._rows), dict(self._checkpoints), dict(self._tables), dict(self._notes))
+
+    @property
+    def tables(self) -> Mapping[str, TableSchema]:
+        """The tables as they are defined in this draft."""
+        return self._tables
+
+    def note(self, table: str, text: str) -> None:
+        """Remember something of a table."""
+        self._notes[table] = text
+
+    def define(self, schema: TableSchema, fill: Mapping[str, Value]) -> None:
+        """Create a table, or give one these columns; what a row does not have yet comes from `fill`, else is NULL."""
+        before = self._tables.get(schema.name)
+        held = [row for rows in self._rows.get(schema.name, {}).values() for row in rows]
+        self._tables[schema.name] = schema
+        self._rows[schema.name] = {}
+        self._own.pop(schema.name, None)
+        names = before.column_names if before else ()
+        for row in held:
+            values = {**fill, **dict(zip(names, row, strict=True))}
+            self._add(schema, tuple(values.get(name) for name in schema.column_names))
+
+    def _add(self, table: TableSchema, row: Row) -> None:
+        rows = self._rows_of(table)
+        identity = identity_of(table, row)
+        rows[identity] = (*rows.get(identity, ()), row)
 
     def store(self, checkpoint: Checkpoint) -> None:
         """Set the checkpoint of its origin."""
@@ -160,8 +208,7 @@ class Draft:
             kept if new.get(name, ABSENT) is ABSENT else new[name]
             for name, kept in zip(table.column_names, old, strict=True)
         )
-        identity = identity_of(table, row)
-        rows[identity] = (*rows.get(identity, ()), row)
+        self._add(table, row)
 
     def truncate(self, schema: TableSchema) -> None:
         """Delete all rows."""

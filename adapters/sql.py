@@ -1,4 +1,4 @@
-"""DML as sqlglot expressions, rendered for a dialect.
+"""DML and DDL as sqlglot expressions, rendered for a dialect.
 
 The rule it keeps: an identifier is always quoted and a value always bound, so no name or value of a database can
 become syntax. Statements are built once for a table and a column set and then kept by the caller; nothing here runs
@@ -78,6 +78,48 @@ def select(table: str, columns: Sequence[str], conditions: Sequence[exp.Expressi
     """`SELECT columns FROM table WHERE all conditions`."""
     statement = exp.select(*[exp.column(_identifier(column)) for column in columns]).from_(_table(table))
     return statement.where(*conditions).sql(dialect)
+
+
+Definition = tuple[str, str, bool]
+"""A column: its name, its type as SQL of the dialect ("" for none), and whether it refuses NULL."""
+
+
+def create(table: exp.Table, columns: Sequence[Definition], key: Sequence[str], *, primary: bool, dialect: str) -> str:
+    """`CREATE TABLE table (columns, PRIMARY KEY or UNIQUE (key))`; no constraint where there is no key."""
+    parts: list[exp.Expression] = [_definition(*column) for column in columns]
+    names_of_key = [_identifier(name) for name in key]
+    if key and primary:
+        parts.append(exp.PrimaryKey(expressions=names_of_key))
+    elif key:
+        parts.append(exp.UniqueColumnConstraint(this=exp.Schema(expressions=names_of_key)))
+    return exp.Create(kind="TABLE", this=exp.Schema(this=table, expressions=parts)).sql(dialect)
+
+
+def add_column(table: exp.Table, column: Definition, dialect: str) -> str:
+    """`ALTER TABLE table ADD COLUMN column`."""
+    return exp.Alter(kind="TABLE", this=table, actions=[_definition(*column)]).sql(dialect)
+
+
+def set_type(table: exp.Table, column: Definition, dialect: str) -> str:
+    """`ALTER TABLE table ALTER COLUMN column TYPE type USING column::type`."""
+    name, declared, _ = column
+    change = exp.AlterColumn(
+        this=_identifier(name),
+        dtype=exp.Var(this=declared),
+        using=exp.Cast(this=exp.column(_identifier(name)), to=exp.Var(this=declared)),
+    )
+    return exp.Alter(kind="TABLE", this=table, actions=[change]).sql(dialect)
+
+
+def table(name: str, schema: str = "") -> exp.Table:
+    """A table by its quoted name."""
+    return exp.Table(this=_identifier(name), db=_identifier(schema) if schema else None)
+
+
+def _definition(name: str, declared: str, not_null: bool) -> exp.ColumnDef:  # noqa: FBT001  of `Definition`
+    constraints = [exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())] if not_null else []
+    kind = exp.Var(this=declared) if declared else None
+    return exp.ColumnDef(this=_identifier(name), kind=kind, constraints=constraints)
 
 
 def tables_in(statement: str, dialect: str) -> tuple[str, ...] | None:

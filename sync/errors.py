@@ -10,6 +10,8 @@ Each says three things: what happened, why, and what to do. The class decides th
     ├── DatabaseError              3  the database is unreachable or refused
     │   ├── DatabaseBusy              locked or restarting; the same work succeeds later
     │   ├── DatabaseRefused           it answered no: rights, full disk, read-only, corrupt
+    │   ├── CatalogChanged            captured tables were altered: the source is opened anew at once
+    │   ├── TableRefused              a table's definition can not be followed: table, reason
     │   ├── RowRefused                one row does not fit: table, key, column, reason
     │   └── PositionLost              the source can not continue where it stopped
     ├── PeerError                  4  the peer is unreachable or refused
@@ -86,6 +88,18 @@ class DatabaseBusy(DatabaseError):
 
 class DatabaseRefused(DatabaseError):
     """The database answered no: missing rights, full disk, read-only, corrupt."""
+
+
+class CatalogChanged(DatabaseBusy):
+    """The tables are not as the source was opened for: opened anew with what the catalog says now, it goes on."""
+
+
+class TableRefused(DatabaseError):
+    """A table's definition can not be brought to the stream's; nothing of the attempt is left."""
+
+    def __init__(self, table: str, why: str, remedy: str = "") -> None:
+        super().__init__(f"could not alter table {table}", why, remedy)
+        self.table = table
 
 
 class RowRefused(DatabaseError):

@@ -8,16 +8,17 @@ target is closed by its owner and opened anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from sync.model.alteration import Alteration
 from sync.model.batch import Checkpoint, ChunkRequest, Encoded, Transaction
 from sync.model.catalog import Finding, TableFacts
 from sync.model.change import Change, Columns, Row
 from sync.model.lines import Lines
 from sync.model.notice import Notice
 from sync.model.position import Position
-from sync.model.schema import TableSchema
+from sync.model.schema import TableSchema, Type
 from sync.model.writes import Writes
 
 
@@ -69,6 +70,14 @@ class Site(Protocol):
         """
         ...
 
+    def adapt_capture(self, captured: Mapping[str, TableSchema], copied: Collection[str]) -> bool:
+        """Do what `install_capture` would, where capture is installed already; gives whether anything had to be done.
+
+        The tables `copied` are copied afterwards, so that changes of them which nothing noted are no loss. Raises
+        `DatabaseRefused` where a right is missing; then everything is as it was.
+        """
+        ...
+
     def guard_statements(self, captured: Mapping[str, TableSchema], primary: str) -> Sequence[str]:
         """Give the SQL that `install_guard` would run now."""
         ...
@@ -95,6 +104,10 @@ class Source(Protocol):
 
     What `read` gave stays available after a crash until `confirm` covers it. Reading again may give different
     boundaries and later row states, never a lost change, and never a position at or below a confirmed one.
+
+    Where captured tables were altered, or others made, `open`, `wait` and `read` raise `CatalogChanged`, before
+    anything is given that the captured schemas do not describe. Opened anew with the new ones, the source gives what
+    was changed before in those: a column that a row did not have yet is absent.
     """
 
     @property
@@ -146,8 +159,8 @@ class Source(Protocol):
 class Target(Protocol):
     """Applies net effects and the checkpoint in one transaction, past the write guard.
 
-    begin, then any of write, write_ordered and read_range, then commit or rollback. Between `begin` and `commit`
-    nothing is visible to other sessions.
+    begin, then any of alter, note, write, write_ordered and read_range, then commit or rollback. Between `begin` and
+    `commit` nothing is visible to other sessions.
     """
 
     def open(self) -> None:
@@ -156,6 +169,25 @@ class Target(Protocol):
 
     def tables(self) -> Mapping[str, TableSchema]:
         """The target's own tables as its catalog has them now (stored columns only)."""
+        ...
+
+    def own_type(self, wanted: Type) -> Type:
+        """The logical type of a column that this database makes for one of the stream's."""
+        ...
+
+    def notes(self) -> Mapping[str, str]:
+        """What `note` stored, by table."""
+        ...
+
+    def note(self, table: str, text: str) -> None:
+        """Remember something about a table of the stream, in the open transaction."""
+        ...
+
+    def alter(self, schema: TableSchema, steps: Sequence[Alteration]) -> None:
+        """Bring a table to hold this schema, in the open transaction; where local writes are refused, to it too.
+
+        Raises `TableRefused` where the database says no: then the table is as it was, and the transaction goes on.
+        """
         ...
 
     def checkpoint(self, origin: str) -> Checkpoint | None:

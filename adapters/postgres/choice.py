@@ -82,6 +82,17 @@ def capture_statements(connection: Connection, captured: Mapping[str, TableSchem
     return publication.capture_statements(connection, captured)
 
 
+def adapting_statements(connection: Connection, captured: Mapping[str, TableSchema]) -> list[str]:
+    """What is to run in one transaction so that what is installed fits other tables; nothing where it does already.
+
+    What either way of capture may have missed meanwhile is noted with it, or noticed by the source.
+    """
+    mode = installed_mode(connection)
+    if not mode or (mode == LOG and not publication.misfit(connection, captured)):
+        return []
+    return capture_statements(connection, captured, mode)
+
+
 def slot_statements(connection: Connection, mode: str) -> list[str]:
     """What is to run behind that, outside of a transaction."""
     return publication.slot_statements(connection) if mode == LOG else []

@@ -18,11 +18,11 @@ from typing import Final
 
 from adapters.postgres import pgoutput, runs
 from adapters.postgres.gather import Fetch, Gather, Relation, identity_only
+from adapters.postgres.relation import Wanted, places_of
 from sync.errors import DatabaseError, DatabaseRefused, ProtocolError
 from sync.model.batch import Commit, Transaction
 from sync.model.change import Op
 from sync.model.position import Position
-from sync.model.schema import TableSchema
 from sync.model.tuples import UNCHANGED
 
 APPLIED: Final = "admin_sync"
@@ -53,15 +53,6 @@ class Limits:
     """From here on a run of transactions ends with the next commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is captured of one table."""
-
-    schema: TableSchema
-    known: frozenset[str]
-    """All columns that the table has now."""
-
-
 class Decoder:
     """Put in bytes, take transactions. A transaction with nothing captured in it and no mark is not given."""
 
@@ -71,11 +62,14 @@ class Decoder:
         fetch: Fetch,
         limits: Limits | None = None,
         base: int = 0,
+        catalog_at: int = 0,
     ) -> None:
+        """`catalog_at` is the LSN from which on the log may know of columns that `captured` does not."""
         self._captured = captured
         self._fetch = fetch
         self._limits = limits or Limits()
         self._base = base
+        self._catalog_at = catalog_at
         self._relations: dict[int, Relation | None] = {}
         self._buffer = b""
         self._at = 0
@@ -297,18 +291,9 @@ class Decoder:
         if wanted is None:
             return None
         schema = wanted.schema
-        at = {attribute.name: place for place, attribute in enumerate(message.attributes)}
-        places = tuple(at.get(name, -1) for name in schema.column_names)
-        missing = [name for name, place in zip(schema.column_names, places, strict=True) if place < 0]
-        strange = at.keys() - wanted.known
-        # A column that was added later is not in older rows. Where one has gone too, it may have been renamed.
-        if missing and (strange or not set(missing).isdisjoint(schema.key_names)):
-            raise DatabaseRefused(
-                f"could not read changes of {schema.name}",
-                f"its definition changed: the server's log has no column {missing[0]}"
-                + (f", but {min(strange)}" if strange else ""),
-                "If this stays, run `admin-sync uninstall` and `admin-sync install`: all tables are copied again",
-            )
+        places = places_of(wanted, message, newer=self._position - self._base > self._catalog_at)
+        if places is None:
+            return None
         return Relation(schema, places, tuple(places[i] for i in schema.key), len(message.attributes))
 
     def _give_together(self) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from adapters.postgres.catalog import SCHEMA, Table, literal, quote, read_tables
 from adapters.postgres.connection import Connection
+from adapters.postgres.schema import META, has_table, meta
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
 
@@ -21,6 +22,12 @@ APPLYING: Final = "admin_sync.applying"
 """The setting that lets an applier pass which may not switch to the replica role."""
 _LOCAL: Final = f"coalesce(current_setting('{APPLYING}', true), '') <> 'on'"
 
+GUARDED: Final = "guarded"
+"""Under which name the meta table has the primary's name, while this database is guarded."""
+
+_REMEMBER: Final = (
+    f"INSERT INTO {META} VALUES ('{GUARDED}', {{}}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _FUNCTION: Final = f"{SCHEMA}.refuse_write"
 _BODY: Final = """
 BEGIN
@@ -48,6 +55,8 @@ def guard_statements(connection: Connection, captured: Mapping[str, TableSchema]
     tables = read_tables(connection)
     present = _present(connection)
     statements: list[str] = []
+    if not has_table(connection, META) or meta(connection, GUARDED) != primary:
+        statements.append(_REMEMBER.format(literal(primary)))
     if not _has_function(connection):
         statements.append(_CREATE.format(_BODY.replace("'", "''")))
     kept: set[tuple[int, str]] = set()
@@ -55,21 +64,35 @@ def guard_statements(connection: Connection, captured: Mapping[str, TableSchema]
         table = tables.get(name)
         if table is None:
             raise DatabaseRefused(f"could not guard table {name}", "it does not exist", "Create it, or exclude it")
-        wanted = _triggers(table, schema, primary)
-        wanted += [_truncate(*partition, primary) for partition in _partitions(connection, table)]
-        for trigger in wanted:
+        for trigger in _wanted(connection, table, schema, primary):
             kept.add((trigger.oid, trigger.name))
-            if present.get((trigger.oid, trigger.name), ("",))[0] != trigger.text:
-                remark = f"COMMENT ON TRIGGER {trigger.name} ON {trigger.on} IS {literal(trigger.text)}"
-                statements += [f"CREATE OR REPLACE TRIGGER {trigger.text}", remark]
+            statements += _changes(present, trigger)
     dropped = [f"DROP TRIGGER {quote(key[1])} ON {found[1]}" for key, found in present.items() if key not in kept]
     return dropped + statements
+
+
+def guard_one(connection: Connection, schema: TableSchema) -> None:
+    """Guard one table as it is now, where this database is guarded."""
+    primary = meta(connection, GUARDED)
+    table = read_tables(connection).get(schema.name)
+    if primary is None or table is None:
+        return
+    present = _present(connection)
+    for trigger in _wanted(connection, table, schema, primary):
+        for statement in _changes(present, trigger):
+            connection.execute(statement.encode())
 
 
 def removal_statements(connection: Connection) -> list[str]:
     """The SQL that removes the guard, function and all: for a primary, and before the schema is dropped."""
     dropped = [f"DROP TRIGGER {quote(name)} ON {found[1]}" for (_, name), found in _present(connection).items()]
+    if has_table(connection, META) and meta(connection, GUARDED) is not None:
+        dropped.append(f"DELETE FROM {META} WHERE name = '{GUARDED}'")
     return [*dropped, *([f"DROP FUNCTION {_FUNCTION}()"] if _has_function(connection) else [])]
+
+
+_Present = dict[tuple[int, str], tuple[str, str]]
+"""Triggers of ours: table and name to the remark that holds their text, and the table as SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +106,20 @@ class _Trigger:
     name: str
     text: str
     """What follows CREATE TRIGGER."""
+
+
+def _wanted(connection: Connection, table: Table, captured: TableSchema, primary: str) -> list[_Trigger]:
+    """All triggers that a table and its partitions must have."""
+    partitions = [_truncate(*partition, primary) for partition in _partitions(connection, table)]
+    return [*_triggers(table, captured, primary), *partitions]
+
+
+def _changes(present: _Present, trigger: _Trigger) -> list[str]:
+    """The SQL that makes one trigger what is wanted; nothing where it is that."""
+    if present.get((trigger.oid, trigger.name), ("",))[0] == trigger.text:
+        return []
+    remark = f"COMMENT ON TRIGGER {trigger.name} ON {trigger.on} IS {literal(trigger.text)}"
+    return [f"CREATE OR REPLACE TRIGGER {trigger.text}", remark]
 
 
 def _triggers(table: Table, captured: TableSchema, primary: str) -> list[_Trigger]:
@@ -118,8 +155,8 @@ def _partitions(connection: Connection, table: Table) -> list[tuple[int, str]]:
     return [(int(str(oid)), str(name)) for oid, name in rows]
 
 
-def _present(connection: Connection) -> dict[tuple[int, str], tuple[str, str]]:
-    """Our triggers: table and name to the remark that holds their text, and the table as SQL."""
+def _present(connection: Connection) -> _Present:
+    """Our triggers."""
     rows = connection.execute(_PRESENT.encode()).fetchall()
     return {(int(str(oid)), str(name)): (str(text), str(table)) for oid, name, text, table in rows}
 

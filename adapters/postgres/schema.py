@@ -2,7 +2,8 @@
 
 The rule it keeps: everything of ours stands in the schema admin_sync or bears its name.
 
-    admin_sync.meta        name, value: origin, system, timeline, and what capture has to remember (see standing.py)
+    admin_sync.meta        name, value: origin, system, timeline, what capture has to remember (see standing.py), for
+                           whom this database is guarded, and what a target's owner notes of each table
     admin_sync.checkpoint  progress of a target in each origin's history
     publication and slot   named admin_sync, and admin_sync_ with the installation's number (see publication.py)
 """
@@ -16,6 +17,9 @@ from adapters.postgres.connection import Connection
 
 META = f"{SCHEMA}.meta"
 CHECKPOINT = f"{SCHEMA}.checkpoint"
+
+NOTE = "note:"
+"""With a table's name behind it: what the owner of a target notes of that table."""
 
 _WANTED = {
     META: f"CREATE TABLE {META} (name text PRIMARY KEY, value text NOT NULL)",

@@ -7,7 +7,7 @@ before is taken back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from adapters.postgres import choice, guard
 from adapters.postgres.catalog import SCHEMA, read_facts
@@ -61,6 +61,14 @@ class PostgresSite:
                     with transaction(connection):
                         _run(connection, _no_capture(connection))
                 raise
+
+    def adapt_capture(self, captured: Mapping[str, TableSchema], copied: Collection[str]) -> bool:  # noqa: ARG002 see choice.adapting
+        connection = self._connection
+        with refusals(f"could not adapt capture in {self._place}"):
+            with transaction(connection):
+                statements = choice.adapting_statements(connection, captured)
+                _run(connection, statements)
+            return bool(statements)
 
     def guard_statements(self, captured: Mapping[str, TableSchema], primary: str) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._place}"):

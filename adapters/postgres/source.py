@@ -16,13 +16,15 @@ from time import monotonic, sleep
 
 from adapters.postgres import chunk as chunks
 from adapters.postgres import lookup, publication, standing
-from adapters.postgres.catalog import Table, read_tables
+from adapters.postgres.catalog import Table
 from adapters.postgres.connection import Connection, connect, place_of
-from adapters.postgres.decoder import MARK, Decoder, Limits, Wanted
+from adapters.postgres.decoder import MARK, Decoder, Limits
 from adapters.postgres.errors import refusals
+from adapters.postgres.relation import Wanted
 from adapters.postgres.schema import META, has_table, meta
 from adapters.postgres.stream import Stream, lsn
-from sync.errors import DatabaseBusy, DatabaseRefused, PositionLost
+from adapters.postgres.watch import CatalogWatch
+from sync.errors import CatalogChanged, DatabaseBusy, DatabaseRefused, PositionLost
 from sync.model.batch import ChunkRequest, Transaction
 from sync.model.change import Row
 from sync.model.position import START, Position
@@ -64,6 +66,7 @@ class PostgresSource:
         self._told: Position | None = None
         """Behind which position a loss was told that the next opening accepts."""
         self._marks = 0
+        self._watch: CatalogWatch | None = None
         self._wake_read, self._wake_write = os.pipe()
         for end in (self._wake_read, self._wake_write):
             os.set_blocking(end, False)
@@ -90,6 +93,8 @@ class PostgresSource:
 
     def wait(self, timeout_s: float) -> bool:
         with refusals(f"could not read the log of {self._place}"):
+            if self._watch is not None:
+                self._watch.look()
             self._resume()
             until = monotonic() + timeout_s
             while not self._has_messages():
@@ -131,7 +136,7 @@ class PostgresSource:
     def close(self) -> None:
         stream, self._stream = self._stream, None
         connection, self._connection = self._connection, None
-        self._decoder = None
+        self._decoder = self._watch = None
         self._broken_off = self._heard = False
         if stream is not None:
             stream.close()
@@ -162,11 +167,12 @@ class PostgresSource:
         connection.execute("SET synchronous_commit = local")
         self._origin = self._installed(connection)
         self._seal, self._watched_at = publication.seal(connection), monotonic()
+        watch = self._watch = CatalogWatch(connection, captured)
+        self._captured, self._tables = captured, watch.tables
         misfit = publication.misfit(connection, captured)
         if misfit:
             why = f"the publication does not name the captured tables; it lacks {misfit}"
             raise DatabaseRefused(f"could not capture from {self._place}", why, publication.REINSTALL)
-        self._captured, self._tables = captured, read_tables(connection)
         self._slot = publication.slot_name(connection)
         stream = self._stream = Stream(self._url, self._password)
         self._judge(connection, standing.Server(*stream.identify(), stream.left_at), after)
@@ -201,12 +207,14 @@ class PostgresSource:
         """Start the stream behind the last transaction that was given."""
         wanted = {
             (table.namespace, table.relation): Wanted(
-                self._captured[name], frozenset(each.name for each in table.attributes)
+                self._captured[name], {each.name: (each.type_oid, each.modifier) for each in table.attributes}
             )
             for name, table in self._tables.items()
             if name in self._captured
         }
-        self._decoder = Decoder(wanted, self._fetch, self._limits, self._standing.base)
+        self._decoder = Decoder(
+            wanted, self._fetch, self._limits, self._standing.base, self._watch.read_at if self._watch else 0
+        )
         self._broken_off = False
         # To report less than the slot has would move it back.
         confirmed = standing.slot_confirmed(self._live) or 0
@@ -220,7 +228,7 @@ class PostgresSource:
             if publication.seal(self._live) != self._seal:
                 # What that means for what was read, the next opening says.
                 what, why = f"could not read on from {self._place}", "the publication or a table in it was altered"
-                raise DatabaseBusy(what, why, "Capture is opened anew, and says what that means")
+                raise CatalogChanged(what, why, "Capture is opened anew, and says what that means")
         if self._broken_off:
             stream.close()
             self._stream = Stream(self._url, self._password)

@@ -14,6 +14,7 @@ from typing import Final
 import psycopg
 
 from adapters.postgres import ranges
+from adapters.postgres.alter import alter, note, notes, own_type
 from adapters.postgres.apply import REMEDY, is_small, of_change, steps
 from adapters.postgres.bulk import Script
 from adapters.postgres.catalog import Table, read_tables
@@ -26,11 +27,12 @@ from adapters.postgres.session import Session
 from adapters.postgres.statements import Statements
 from adapters.postgres.work import Work
 from sync.errors import DatabaseRefused, RoleError, RowRefused
+from sync.model.alteration import Alteration
 from sync.model.batch import Checkpoint
 from sync.model.change import Change, Columns, Row
 from sync.model.lines import Lines
 from sync.model.position import Position
-from sync.model.schema import TableSchema
+from sync.model.schema import TableSchema, Type
 from sync.model.writes import Writes
 
 _ALL: Final = "whole_write"
@@ -83,6 +85,23 @@ class PostgresTarget:
     def tables(self) -> Mapping[str, TableSchema]:
         with self._asking("could not read the catalog") as session:
             return {name: table.schema for name, table in read_tables(session.connection).items()}
+
+    def own_type(self, wanted: Type) -> Type:
+        with self._asking("could not read the catalog") as session:
+            return own_type(session.connection, wanted)
+
+    def notes(self) -> Mapping[str, str]:
+        with self._asking("could not read what is known of the tables") as session:
+            return notes(session)
+
+    def note(self, table: str, text: str) -> None:
+        with self._asking(f"could not note what is known of table {table}") as session:
+            note(session, table, text)
+
+    def alter(self, schema: TableSchema, steps: Sequence[Alteration]) -> None:
+        with self._asking(f"could not alter table {schema.name}") as session:
+            alter(session, schema, steps)
+            self._forget()
 
     def checkpoint(self, origin: str) -> Checkpoint | None:
         with self._asking("could not read the checkpoint") as session:

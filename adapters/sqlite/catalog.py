@@ -121,6 +121,14 @@ def read_table(connection: sqlite3.Connection, name: str) -> Table | None:
     return Table(schema, rowid, alias, indexes, collations)
 
 
+def table_names(connection: sqlite3.Connection) -> frozenset[str]:
+    """The names of all tables except our own."""
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'admin\\_sync\\_%' ESCAPE '\\'"
+    )
+    return frozenset(name for (name,) in found)
+
+
 def read_tables(connection: sqlite3.Connection) -> dict[str, Table]:
     """Read all ordinary tables except our own, by name."""
     ordinary = [name for name, relation, _ in _objects(connection) if relation is Relation.TABLE]

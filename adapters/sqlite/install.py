@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from adapters.sqlite.catalog import Table, quote, read_table
@@ -23,7 +23,9 @@ from adapters.sqlite.schema import (
     META,
     has_table,
     meta,
+    meta_position,
     our_triggers,
+    set_meta,
     trigger_changes,
 )
 from sync.errors import DatabaseRefused
@@ -103,8 +105,13 @@ def _broad(table: Table, captured: TableSchema, number: int) -> dict[str, str]:
     return capture_triggers(table, captured, number, every=True)
 
 
-def capture_statements(connection: sqlite3.Connection, captured: Mapping[str, TableSchema]) -> list[str]:
-    """The SQL that installs capture, and lifts a guard that stood here before."""
+def capture_statements(
+    connection: sqlite3.Connection, captured: Mapping[str, TableSchema], copied: Collection[str] = ()
+) -> list[str]:
+    """The SQL that installs capture, and lifts a guard that stood here before.
+
+    The tables `copied` are copied afterwards: what their triggers missed is no loss.
+    """
     found = subjects(connection, captured)
     statements = _base(connection)
     if not has_table(connection, META) or meta(connection, "origin") is None:
@@ -112,7 +119,7 @@ def capture_statements(connection: sqlite3.Connection, captured: Mapping[str, Ta
     width_before = _journal_width(connection)
     width = max([width_before, 1, *(len(schema.key_names) for schema in captured.values())])
     statements += journal_statements(width_before, width)
-    lacking = _lacking(our_triggers(connection), found, captured)
+    lacking = _lacking(our_triggers(connection), found, captured).difference(copied)
     if any(number_name(captured[name]) not in found.new for name in lacking):
         statements.append(_GAP)
     statements += _number_statements(connection, found, captured)
@@ -132,6 +139,28 @@ def guard_statements(connection: sqlite3.Connection, captured: Mapping[str, Tabl
         name = primary.replace("'", "''")
         statements.append(f"UPDATE {GUARD} SET guarded = 1, primary_node = '{name}'")
     return statements + trigger_changes(our_triggers(connection), wanted)
+
+
+def adapts(connection: sqlite3.Connection) -> bool:
+    """Whether capture is installed here, so that it can be adapted."""
+    return has_table(connection, META) and meta(connection, "origin") is not None and _guarded(connection) == (0, "")
+
+
+def guard_one(connection: sqlite3.Connection, schema: TableSchema) -> None:
+    """Guard one table as it is now, where this database is guarded."""
+    guarded, primary = _guarded(connection) or (0, "")
+    table = read_table(connection, schema.name)
+    if not guarded or table is None:
+        return
+    number = meta_position(connection, number_name(schema))
+    if not number:
+        number = meta_position(connection, _NUMBERS_GIVEN) + 1
+        set_meta(connection, number_name(schema), number)
+        set_meta(connection, _NUMBERS_GIVEN, number)
+    wanted = guard_triggers(table, schema, number, primary)
+    present = {name: text for name, text in our_triggers(connection).items() if name in wanted}
+    for statement in trigger_changes(present, wanted):
+        connection.execute(statement)
 
 
 def uninstall_statements(connection: sqlite3.Connection) -> list[str]:
@@ -160,13 +189,18 @@ def _fitting(connection: sqlite3.Connection, schema: TableSchema) -> Table:
     what = f"could not use table {schema.name}"
     if table is None:
         raise DatabaseRefused(what, "it does not exist", REINSTALL)
-    captured = set(schema.column_names)
-    columns = tuple(column for column in table.schema.columns if column.name in captured)
-    if columns != schema.columns or (schema.key and table.schema.key_names != schema.key_names):
+    if not is_as_captured(table, schema):
         raise DatabaseRefused(what, "its columns or its key have changed", REINSTALL)
     if obstacles := table.obstacles():
         raise DatabaseRefused(what, "; ".join(obstacles), "Exclude the table, or drop what stands in the way")
     return table
+
+
+def is_as_captured(table: Table, schema: TableSchema) -> bool:
+    """Whether a table still has these columns, and this key."""
+    captured = set(schema.column_names)
+    columns = tuple(column for column in table.schema.columns if column.name in captured)
+    return columns == schema.columns and (not schema.key or table.schema.key_names == schema.key_names)
 
 
 def _base(connection: sqlite3.Connection) -> list[str]:

@@ -2,7 +2,8 @@
 
 The rule it keeps: everything of ours bears one prefix, so that all of it can be found and removed without a list.
 
-    admin_sync_meta        name, value: origin, journal width, numbers of the captured tables, positions
+    admin_sync_meta        name, value: origin, journal width, numbers of the captured tables, positions, and what a
+                           target's owner notes of each table
     admin_sync_guard       one row: whether our own session is applying, whether local writes are refused
     admin_sync_checkpoint  progress of a target in each origin's history
     admin_sync_journal     the keys of changed rows, in the order of change (see journal.py)
@@ -20,6 +21,9 @@ META = f"{PREFIX}meta"
 GUARD = f"{PREFIX}guard"
 CHECKPOINT = f"{PREFIX}checkpoint"
 JOURNAL = f"{PREFIX}journal"
+
+NOTE = "note:"
+"""With a table's name behind it: what the owner of a target notes of that table."""
 
 APPLYING = f"(SELECT applying FROM {GUARD} WHERE id = 1)"
 """1 while our own session applies. Nobody else can see a 1: it is set and reset inside one write transaction."""

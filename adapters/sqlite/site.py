@@ -5,7 +5,7 @@ The rule it keeps: an installation happens as a whole or not at all, and what is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from adapters.sqlite import install
 from adapters.sqlite.catalog import read_facts
@@ -42,6 +42,17 @@ class SqliteSite:
             with transaction(self._connection):
                 self._run(install.capture_statements(self._connection, captured))
                 install.prove_triggers(self._connection, install.subjects(self._connection, captured).tables)
+
+    def adapt_capture(self, captured: Mapping[str, TableSchema], copied: Collection[str]) -> bool:
+        with refusals(f"could not adapt capture in {self._path}"):
+            if not install.adapts(self._connection):
+                return False
+            with transaction(self._connection):
+                statements = install.capture_statements(self._connection, captured, copied)
+                self._run(statements)
+                if statements:
+                    install.prove_triggers(self._connection, install.subjects(self._connection, captured).tables)
+            return bool(statements)
 
     def guard_statements(self, captured: Mapping[str, TableSchema], primary: str) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._path}"):

@@ -15,16 +15,16 @@ from contextlib import closing
 
 from adapters.parts import Limits, Parts
 from adapters.sqlite import ranges
-from adapters.sqlite.catalog import Table
+from adapters.sqlite.catalog import Table, read_table, table_names
 from adapters.sqlite.confirm import Confirmations
 from adapters.sqlite.connection import connect, demand_same_file, file_behind, refusals, transaction, undo
 from adapters.sqlite.cut import Plan, plan, stream
 from adapters.sqlite.install import REINSTALL as INSTALL
-from adapters.sqlite.install import subjects, suffices
+from adapters.sqlite.install import is_as_captured, subjects, suffices
 from adapters.sqlite.journal import MARK
 from adapters.sqlite.schema import JOURNAL, META, has_table, meta, meta_position, our_triggers, set_meta
 from adapters.sqlite.watch import Watch
-from sync.errors import DatabaseRefused, PositionLost
+from sync.errors import CatalogChanged, DatabaseRefused, PositionLost
 from sync.model.batch import Chunk, ChunkRequest, Transaction
 from sync.model.position import Position
 from sync.model.schema import TableSchema
@@ -61,6 +61,7 @@ class SqliteSource:
         self._plans: dict[int, Plan] = {}
         self._watch = Watch()
         self._schema_version = -1
+        self._names: frozenset[str] = frozenset()
         self._read = 0
         self._reserved = 0
         self._told = 0
@@ -181,6 +182,11 @@ class SqliteSource:
 
     def _fit(self, connection: sqlite3.Connection) -> None:
         """Check that what is installed is what these tables need, and prepare to read them."""
+        names = table_names(connection)
+        for name, schema in self._captured.items():
+            table = read_table(connection, name) if name in names else None
+            if table is None or not is_as_captured(table, schema):
+                raise self._altered(f"table {name} is not what it was")
         found = subjects(connection, self._captured)
         if found.new or not suffices(our_triggers(connection), found, self._captured):
             raise DatabaseRefused(
@@ -191,10 +197,20 @@ class SqliteSource:
             number: plan(found.tables[name], self._captured[name], number) for name, number in found.numbers.items()
         }
         self._schema_version = connection.execute("PRAGMA schema_version").fetchone()[0]
+        self._names = names
+
+    def _altered(self, why: str) -> CatalogChanged:
+        return CatalogChanged(f"the tables of {self._path} were altered", why, "Capture is opened anew")
 
     def _look_again(self, connection: sqlite3.Connection) -> None:
         """Where anything was created, altered or dropped, check the installation anew."""
         if connection.execute("PRAGMA schema_version").fetchone()[0] != self._schema_version:
+            if table_names(connection) != self._names:
+                raise self._altered("tables were made or dropped")
+            for name, before in self._tables.items():
+                table = read_table(connection, name)
+                if table is None or table.schema != before.schema:
+                    raise self._altered(f"table {name} is not what it was")
             self._fit(connection)
             confirmed = meta_position(connection, "confirmed")
             if confirmed > self._reserved:

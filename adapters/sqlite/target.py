@@ -13,17 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from adapters.sqlite import ranges
+from adapters.sqlite.alter import alter, own_type
 from adapters.sqlite.apply import write_change, write_set
 from adapters.sqlite.catalog import Table, read_table, read_tables
 from adapters.sqlite.connection import connect, demand_same_file, file_behind, refusals, undo
-from adapters.sqlite.schema import CHECKPOINT, GUARD, META, has_table
+from adapters.sqlite.schema import CHECKPOINT, GUARD, META, NOTE, has_table, set_meta
 from adapters.sqlite.statements import Statements
 from sync.errors import DatabaseRefused, RoleError
+from sync.model.alteration import Alteration
 from sync.model.batch import Checkpoint
 from sync.model.change import Change, Columns, Row
 from sync.model.lines import Lines
 from sync.model.position import Position
-from sync.model.schema import TableSchema
+from sync.model.schema import TableSchema, Type
 from sync.model.writes import Writes
 
 _sync_file = getattr(os, "fdatasync", os.fsync)
@@ -60,6 +62,25 @@ class SqliteTarget:
     def tables(self) -> Mapping[str, TableSchema]:
         with self._asking("could not read the catalog") as connection:
             return {name: table.schema for name, table in read_tables(connection).items()}
+
+    def own_type(self, wanted: Type) -> Type:
+        return own_type(wanted)
+
+    def notes(self) -> Mapping[str, str]:
+        with self._asking("could not read what is known of the tables") as connection:
+            rows = connection.execute(
+                f"SELECT substr(name, {len(NOTE) + 1}), value FROM {META} WHERE substr(name, 1, {len(NOTE)}) = '{NOTE}'"
+            ).fetchall()
+        return {str(table): str(text) for table, text in rows}
+
+    def note(self, table: str, text: str) -> None:
+        with self._asking(f"could not note what is known of table {table}") as connection:
+            set_meta(connection, NOTE + table, text)
+
+    def alter(self, schema: TableSchema, steps: Sequence[Alteration]) -> None:
+        with self._asking(f"could not alter table {schema.name}") as connection:
+            alter(connection, schema, steps)
+            self._statements.clear()
 
     def checkpoint(self, origin: str) -> Checkpoint | None:
         with self._asking("could not read the checkpoint") as connection:

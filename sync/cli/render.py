@@ -68,6 +68,11 @@ def status(report: dict[str, Any]) -> Table:
     table.add_row("apply", f"position {_shown(apply['position'])}, lag {_seconds(apply['lag_s'])}, {behind}")
     counted = ", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in report["counters"].items() if value)
     table.add_row("counted", counted or "nothing yet")
+    for paused in report.get("paused", []):
+        skipped = paused["changes_skipped"]
+        left_out = f", {skipped:,} changes left out" if skipped else ""
+        words = f"[red]{escape(paused['difference'])}[/]{left_out}\n{escape(paused['remedy'])}"
+        table.add_row("paused", f"{escape(paused['table'])}: {words}")
     for run in report.get("snapshots", []):
         ended = "done" if run["finished"] else f"at {escape(run['table'])}"
         place = f"{run['tables_done']}/{run['tables_total']} tables, {run['rows']:,} rows"

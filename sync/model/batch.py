@@ -71,7 +71,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkDifference:
-    """One row that differs: `missing` on the target, `extra` there, or `different` in the named columns."""
+    """One row that differs: `missing` on the target, `extra` there, or `different` in the named columns.
+
+    `paused` stands for a whole range of a table that is paused: its key is empty, for no row was looked at.
+    """
 
     table: str
     key: Row
@@ -95,9 +98,10 @@ class ChunkResult:
 
 
 DIFFERENCES_MAX = 1000
+PAUSED = "paused"
 
 COPYING = "copying "
-"""A mark of a batch: this table, whose changes are in it, is being copied, so the target may hold rows out of date."""
+"""A mark of a batch: this table, which is in it, is being copied, so the target may hold rows out of date."""
 
 
 @dataclass(frozen=True, slots=True)

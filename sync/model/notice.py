@@ -178,6 +178,39 @@ class ChunkCompared:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaFollowed:
+    """The target's table was brought to a schema that the stream has now."""
+
+    table: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablePaused:
+    """A table's definition can not be followed: its changes are left out until a person has acted."""
+
+    table: str
+    difference: str
+    remedy: str
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableResumed:
+    """A table that was paused is being copied, and goes on."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesSkipped:
+    """Changes of a paused table were left out; the copy with which it resumes brings them."""
+
+    table: str
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something a person should look at; nothing stopped."""
 
@@ -203,5 +236,9 @@ Notice = (
     | RowsBlocked
     | SnapshotMoved
     | ChunkCompared
+    | SchemaFollowed
+    | TablePaused
+    | TableResumed
+    | ChangesSkipped
     | Warned
 )

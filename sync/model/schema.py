@@ -48,7 +48,13 @@ class Type:
     scale: int = 0
     """Digits after the point of DECIMAL and MONEY."""
     qualifier: str = ""
-    """Of DATETIME and INTERVAL, for example `year to second`."""
+    """Of DATETIME and INTERVAL, for example `year to second`; of TEXT the name of a type that has no kind."""
+
+    def __str__(self) -> str:
+        if self.kind is Kind.TEXT and self.qualifier:
+            return self.qualifier
+        bounds = f"({self.length},{self.scale})" if self.scale else f"({self.length})" if self.length else ""
+        return f"{self.kind.value}{bounds} {self.qualifier}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

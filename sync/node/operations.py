@@ -8,6 +8,7 @@ from typing import Any
 
 from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable, SpoolError, UsageError
 from sync.model.batch import ChunkResult
+from sync.model.notice import TablePaused, TableResumed
 from sync.model.position import START, Position
 from sync.replicator.desk import Desk, Report
 from sync.replicator.gauge import Gauge
@@ -45,6 +46,7 @@ class Operations:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waits = ""
         """Why the peer's target can not go on; empty while it can."""
+        self._paused: dict[str, TablePaused] = {}
         desk.on_report = self._report_on_thread
 
     async def snapshot(self, tables: Sequence[str]) -> int:
@@ -191,6 +193,17 @@ class Operations:
         """Say how capture is."""
         return self._gauge.beat_answer(self._spool)
 
+    def _paused_there(self, listed: object) -> None:
+        """Take the secondary's word for which tables are paused."""
+        told = [item for item in listed if _is_pause(item)] if isinstance(listed, list) else []
+        now = {pause.table: pause for pause in (TablePaused(*item) for item in told)}
+        for name, pause in now.items():
+            if self._paused.get(name) != pause:
+                self._gauge.notice(pause)
+        for name in self._paused.keys() - now.keys():
+            self._gauge.notice(TableResumed(name))
+        self._paused = now
+
     async def _answer(self, kind: str, body: Mapping[str, Any], reply: Reply) -> None:
         named = body.get("tables")
         tables = [str(name) for name in named] if isinstance(named, list) else []
@@ -202,6 +215,9 @@ class Operations:
                     say = reply.done if report.get("final") else reply.progress
                     say(_shortened(report))
                     self._kick()
+            elif kind == "paused":
+                self._paused_there(named)
+                reply.done({})
             else:
                 reply.no(f"this release does not know the request {kind!r}")
         except AdminSyncError as error:
@@ -214,6 +230,11 @@ def _shortened(report: Report) -> Report:
     if not isinstance(listed, list):
         return report
     return {**report, "differences": listed[:ANSWERED_DIFFERENCES_MAX]}
+
+
+def _is_pause(item: object) -> bool:
+    """Whether this has the fields of a `TablePaused`."""
+    return isinstance(item, list) and list(map(type, item)) == [str, str, str, int]
 
 
 def _fail(started: asyncio.Future[int], error: AdminSyncError) -> None:

@@ -26,6 +26,7 @@ from sync.replicator.desk import Desk, Report
 from sync.replicator.dialler import Dialler
 from sync.replicator.gauge import Gauge
 from sync.replicator.sender import Sender
+from sync.replicator.surveyor import Surveyor
 from sync.replicator.thread import CaptureThread
 from sync.replicator.wall import Wall
 from sync.spool.log import SegmentedSpool
@@ -158,7 +159,7 @@ class Primary:
         capture = Capture(
             source,
             self._filter,
-            self._survey,
+            Surveyor(self._open_site, self._filter, self._gauge),
             codec,
             spool,
             self._gauge,
@@ -265,13 +266,6 @@ class Primary:
                 await _until(lambda: not dialler.connected or self._progress.durable >= spool.newest)
                 dialler.leave()
                 await _until(lambda: not dialler.connected)
-
-    def _survey(self) -> Mapping[str, TableSchema]:
-        site = self._open_site()
-        try:
-            return self._filter.captured(site.catalog())
-        finally:
-            site.close()
 
     def _appended_on_thread(self, batch: Batch) -> None:
         self._tail.offer(batch)

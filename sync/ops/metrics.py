@@ -66,6 +66,8 @@ METRICS = (
     Counter("refused_call_data", "counters.refused_call_data", "Times that a wall stopped call data."),
     Counter("quarantined", "counters.quarantined", "Transactions in quarantine."),
     Counter("rows_blocked", "counters.rows_blocked", "Changes that row rules kept at home."),
+    Counter("changes_skipped", "counters.changes_skipped", "Changes of paused tables that were left out."),
+    Gauge("paused_tables", "paused", "Tables that are paused."),
     Counter("connections_refused", "counters.connections_refused", "Connections from who may not connect."),
     Counter("capture_failures", "counters.capture_failures", "Times that capture stopped."),
     Counter("apply_failures", "counters.apply_failures", "Times that the target refused."),
@@ -107,6 +109,8 @@ class BoardCollector(Collector):
 
 def _value(report: Json, path: str) -> float | None:
     found: Any = reduce(lambda level, key: level[key], path.split("."), report)
+    if isinstance(found, list):
+        return float(len(found))
     return None if found is None else float(found)
 
 

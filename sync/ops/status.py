@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from sync.errors import AdminSyncError, RowRefused
@@ -17,6 +18,7 @@ from sync.model import notice as seen
 from sync.ops.address import show_address
 from sync.ops.backlog import US_PER_S, Backlog
 from sync.ops.latency import Latency
+from sync.ops.paused import PausedTables
 from sync.ports import Clock
 
 Json = dict[str, Any]
@@ -34,6 +36,7 @@ COUNTERS = (
     "refused_call_data",
     "quarantined",
     "rows_blocked",
+    "changes_skipped",
     "connections_refused",
     "capture_failures",
     "apply_failures",
@@ -79,6 +82,7 @@ class StatusBoard:
         self._last_error: Json | None = None
         self._warnings: deque[Json] = deque(maxlen=WARNINGS_SHOWN_MAX)
         self._snapshots: dict[int, Json] = {}
+        self._paused = PausedTables()
         self.backlog = Backlog()
         self.latency = Latency()
         self._counters = dict.fromkeys(COUNTERS, 0)
@@ -99,6 +103,9 @@ class StatusBoard:
             seen.CallDataRefused: self._on_call_data_refused,
             seen.RowsBlocked: self._on_rows_blocked,
             seen.SnapshotMoved: self._on_snapshot_moved,
+            seen.TablePaused: self._paused.paused,
+            seen.TableResumed: self._paused.resumed,
+            seen.ChangesSkipped: self._on_changes_skipped,
             seen.Warned: self._on_warned,
         }
 
@@ -140,6 +147,7 @@ class StatusBoard:
                 "spool": self._spool_report(),
                 "apply": self._apply_report(),
                 "counters": self._counters_report(),
+                "paused": self._paused.report(counted=self._role != "primary"),
                 "snapshots": [dict(run) for run in self._snapshots.values()],
                 "warnings": list(self._warnings),
                 "last_error": dict(self._last_error) if self._last_error else None,
@@ -231,12 +239,9 @@ class StatusBoard:
         self._count(encoded.transactions, encoded.changes, encoded.bytes_raw, size)
 
     def _count(self, transactions: int, changes: int, bytes_raw: int, bytes_wire: int) -> None:
-        counters = self._counters
-        counters["transactions"] += transactions
-        counters["changes"] += changes
-        counters["batches"] += 1
-        counters["bytes_raw"] += bytes_raw
-        counters["bytes_wire"] += bytes_wire
+        added = transactions, changes, 1, bytes_raw, bytes_wire
+        for name, more in zip(COUNTERS, added, strict=False):
+            self._counters[name] += more
 
     def _on_spool_synced(self, notice: seen.SpoolSynced) -> None:
         self._spool = (notice.bytes, notice.oldest, notice.position)
@@ -326,6 +331,10 @@ class StatusBoard:
     def _on_rows_blocked(self, notice: seen.RowsBlocked) -> None:
         self._counters["rows_blocked"] += notice.rows
 
+    def _on_changes_skipped(self, notice: seen.ChangesSkipped) -> None:
+        self._counters["changes_skipped"] += notice.changes
+        self._paused.skipped(notice)
+
     def _on_warned(self, notice: seen.Warned) -> None:
         self._warnings.append({"at_us": self._clock.wall_us(), "what": notice.what})
 
@@ -333,15 +342,7 @@ class StatusBoard:
         # Runs that ended or were given up make room; the newest stays to be looked at.
         while len(self._snapshots) >= RUNS_SHOWN_MAX and notice.run not in self._snapshots:
             del self._snapshots[next(iter(self._snapshots))]
-        self._snapshots[notice.run] = {
-            "run": notice.run,
-            "kind": notice.kind,
-            "table": notice.table,
-            "tables_done": notice.tables_done,
-            "tables_total": notice.tables_total,
-            "rows": notice.rows,
-            "finished": notice.finished,
-        }
+        self._snapshots[notice.run] = asdict(notice)
 
 
 def _rounded(value: float | None) -> float | None:

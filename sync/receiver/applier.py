@@ -21,6 +21,7 @@ from sync.receiver.chunks import settle
 from sync.receiver.emptying import emptied, spares_rows, write_ordered
 from sync.receiver.guard import Guard
 from sync.receiver.reading import Ahead, Read, lines_of, read
+from sync.receiver.tables import Tables, left_out
 from sync.wire.codec import Codec
 
 
@@ -45,6 +46,7 @@ class Applier:
     """Sees every applied batch (`tail`); None costs nothing."""
     ahead: Ahead | None = None
     """What reads the session's batches ahead; None reads each when it is applied."""
+    tables: Tables = field(init=False)
     _origin: str = ""
     _epoch: int = 0
     _position: Position = START
@@ -52,15 +54,21 @@ class Applier:
     """Above 0 while a large transaction is held open in the target."""
     _open_changes: int = 0
     _open_wire: int = 0
+    _admitted: list[Batch] = field(default_factory=list)
+    """What was written last, without what paused tables leave out."""
     _kept: list[ChunkResult] = field(default_factory=list)
     """Of chunks that committed before a later batch of the same call failed: applied again, they are not asked."""
 
+    def __post_init__(self) -> None:
+        """Keep the tables of this target."""
+        self.tables = Tables(self.target, self.guard.rules, self.observer, self.clock)
+
     def restart(self, origin: str, epoch: int) -> Checkpoint | None:
         """Begin a session: forget what was half done, give the checkpoint to resume from."""
-        self.target.rollback()
-        self._next_part = 0
+        self._undo()
         self._kept = []
         self._origin, self._epoch = origin, epoch
+        self.tables.load()
         checkpoint = self.target.checkpoint(origin)
         self._position = checkpoint.position if checkpoint else START
         return checkpoint
@@ -108,12 +116,17 @@ class Applier:
                     self._apply_group(group, outcome)
             self._apply_group(group, outcome)
         except BaseException:
-            self.target.rollback()
-            self._next_part = 0
+            self._undo()
             raise
         outcome.applied = self._position
         self._kept = []
         return outcome
+
+    def _undo(self) -> None:
+        """Roll back, and forget what was under way."""
+        self.tables.forget()
+        self._next_part = 0
+        self.target.rollback()
 
     def _read(self, encoded: Encoded) -> Read:
         found = self.ahead.take(encoded) if self.ahead is not None else None
@@ -133,44 +146,49 @@ class Applier:
             if len(fresh) == 1:
                 raise
             # One batch at a time: what precedes the refused row is applied, and the error names one batch.
-            self.target.rollback()
+            self._undo()
             for each in fresh:
                 self._write([each], outcome)
 
     def _write(self, group: Sequence[Read], outcome: Outcome) -> None:
         batches = [each.batch for each in group]
         last = batches[-1]
-        if any(batch.chunks for batch in batches) or spares_rows(batches, self.guard.rules):
+        plain = self.tables.know(batches) and not spares_rows(batches, self.guard.rules)
+        if any(batch.chunks for batch in batches) or not plain:
             self.target.begin()
             repairs = self._write_changes(batches)
-            results = [settle(chunk, self.target, self.guard.rules) for batch in batches for chunk in batch.chunks]
+            results = [result for batch in batches for result in self._settle(batch)]
             self._commit(last)
             outcome.results.extend(results)
         else:
             repairs = self._apply_whole(group, batches)
-        changes = sum(batch.change_count for batch in batches)
+        changes = sum(batch.change_count for batch in self._admitted)
         wire_bytes = sum(each.wire_bytes for each in group)
-        self._tell(batches, changes, sum(len(b.commits) for b in batches), wire_bytes, repairs)
+        self._tell(last, changes, sum(len(b.commits) for b in batches), wire_bytes, repairs)
 
     def _apply_whole(self, group: Sequence[Read], batches: Sequence[Batch]) -> int:
         """Rows and checkpoint, and nothing to look up in between."""
         last, repairs = batches[-1], 0
+        self._admit(batches)
         try:
             if not self._load(group, self._checkpoint(last)):
-                repairs = self.target.apply(self._net(batches), self._checkpoint(last))
+                repairs = self.target.apply(self._net(self._admitted), self._checkpoint(last))
         except RowRefused:
             repairs = self._write_ordered(batches)
             self._commit(last)
-        self._position = last.position
+        else:
+            self._committed(last)
         return repairs
 
     def _load(self, group: Sequence[Read], checkpoint: Checkpoint | None) -> bool:
         """Write the group as lines; False where it has to be done with its values, and nothing was left."""
-        lines = lines_of(group) if self.target.loads else None
+        whole = all(each.batch is admitted for each, admitted in zip(group, self._admitted, strict=True))
+        lines = lines_of(group) if self.target.loads and whole else None
         return lines is not None and self.target.load(lines, checkpoint)
 
     def _write_changes(self, batches: Sequence[Batch]) -> int:
-        writes = self._net(batches)
+        self._admit(batches)
+        writes = self._net(self._admitted)
         if not writes:
             return 0
         try:
@@ -180,10 +198,23 @@ class Applier:
 
     def _write_ordered(self, batches: Sequence[Batch]) -> int:
         """The set form was refused; in source order every intermediate state is one that the source had too."""
-        self.target.rollback()
+        self._undo()
         self.target.begin()
-        changes = [change for batch in batches for change in _in_order(batch.blocks)]
+        self._admit(batches)
+        changes = [change for batch in self._admitted for change in _in_order(batch.blocks)]
         return 1 + write_ordered(changes, self.target, self.guard.rules)
+
+    def _admit(self, batches: Sequence[Batch]) -> None:
+        """Bring the target to the batches' schemas, and leave out paused tables."""
+        self._admitted = [self.tables.admit(batch) for batch in batches]
+
+    def _settle(self, batch: Batch) -> list[ChunkResult]:
+        return [
+            settle(chunk, self.target, self.guard.rules)
+            if self.tables.takes(chunk, copied=COPYING + chunk.schema.name in batch.marks)
+            else left_out(chunk)
+            for chunk in batch.chunks
+        ]
 
     def _apply_part(self, found: Read, outcome: Outcome) -> None:
         batch = found.batch
@@ -197,21 +228,21 @@ class Applier:
         if batch.part == 0:
             self.target.begin()
             self._open_changes = self._open_wire = 0
+        self._admit([batch])
         if not self._load([found], None):
             # The row that gives way to a value moved between two parts comes anew with the other part.
-            self.target.write(emptied(self._net([batch], in_parts=True), self.target, self.guard.rules))
-        self._open_changes += batch.change_count
+            self.target.write(emptied(self._net(self._admitted, in_parts=True), self.target, self.guard.rules))
+        self._open_changes += self._admitted[0].change_count
         self._open_wire += found.wire_bytes
         self._next_part += 1
         if not batch.last:
-            if self.witness is not None:
-                self.witness(batch)
+            self._show()
             return
-        results = [settle(chunk, self.target, self.guard.rules) for chunk in batch.chunks]
+        results = self._settle(batch)
         self._commit(batch)
         self._next_part = 0
         outcome.results.extend(results)
-        self._tell([batch], self._open_changes, 1, self._open_wire, 0)
+        self._tell(batch, self._open_changes, 1, self._open_wire, 0)
 
     def _net(self, batches: Sequence[Batch], *, in_parts: bool = False) -> list[Writes]:
         """Reduce to the net effect; in a table that is being copied, rows out of date give way."""
@@ -229,21 +260,28 @@ class Applier:
 
     def _commit(self, last: Batch) -> None:
         self.target.commit(self._checkpoint(last))
+        self._committed(last)
+
+    def _committed(self, last: Batch) -> None:
         self._position = last.position
+        self.tables.keep()
 
     def _checkpoint(self, last: Batch) -> Checkpoint:
         return Checkpoint(last.origin, self._epoch, last.position)
 
-    def _tell(self, batches: Sequence[Batch], changes: int, transactions: int, wire_bytes: int, repairs: int) -> None:
-        last = batches[-1].commits[-1]
-        tables = tuple(dict.fromkeys(block.schema.name for batch in batches for block in batch.blocks))
+    def _tell(self, batch: Batch, changes: int, transactions: int, wire_bytes: int, repairs: int) -> None:
+        last = batch.commits[-1]
+        tables = tuple(dict.fromkeys(block.schema.name for each in self._admitted for block in each.blocks))
         now_us = self.clock.wall_us()
         notice = Applied(
             last.position, transactions, changes, wire_bytes, last.committed_at_us, now_us, repairs, tables
         )
         self.observer.notice(notice)
+        self._show()
+
+    def _show(self) -> None:
         if self.witness is not None:
-            for batch in batches:
+            for batch in self._admitted:
                 self.witness(batch)
 
     def _trim(self, found: Read) -> Read:

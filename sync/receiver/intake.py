@@ -8,17 +8,18 @@ The rule it keeps: an acknowledgement says what the database said, never what ar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sync.core.backoff import Backoff
-from sync.errors import AdminSyncError, DatabaseBusy, PeerError, PeerRefused
+from sync.errors import AdminSyncError, DatabaseBusy, DatabaseError, PeerError, PeerRefused
 from sync.model.batch import Checkpoint, Encoded
 from sync.model.notice import Applied, ApplyFailed, SessionOpened
 from sync.model.position import START, Position
 from sync.ports import Observer
 from sync.receiver.applier import Applier, Outcome
+from sync.receiver.notebook import Paused
 from sync.wire.arrivals import BatchArrived, GoodbyeArrived, PeerHello
 from sync.wire.match import Expected, Reason, refusal_of
 from sync.wire.messages import Hello, RefusalCode, Resume
@@ -35,7 +36,9 @@ FLUSH_INTERVAL_S = 0.1
 """How long the durable position may stay behind the applied one under load."""
 LOOK_INTERVAL_S = 20.0
 """How often the database is asked whether it is still there, while nothing else is asked of it."""
-WARNINGS_MAX = 32
+RESUME_INTERVAL_S = 5.0
+"""How often it is found out whether a paused table could go on."""
+PAUSED_TOLD_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,12 @@ class Intake:
     _durable: Position = START
     _flushed_s: float = 0.0
     """When the durable position was last brought to the applied one."""
+    _looked_at_s: float = 0.0
+    _told: Mapping[str, Paused] | None = None
+    """What the primary knows of paused tables."""
+    _telling: int = 0
+    _asking: int = 0
+    """The last requests for each, where there were any."""
 
     def run(self) -> Course:
         """Judge the hello, then apply until the goodbye; an error ends the link."""
@@ -109,6 +118,7 @@ class Intake:
                         yield from self._look()
                     case _:
                         yield from self._apply(arrived)
+                yield from self._mind_paused()
         except AdminSyncError as error:
             self._refuse(error)
             self.fail(error)
@@ -117,13 +127,41 @@ class Intake:
         """How long nothing may come; None before the session is open, where only the peer can go on."""
         if self._durable != self._applied:
             return FLUSH_INTERVAL_S
-        return LOOK_INTERVAL_S if self.session.state is State.OPEN else None
+        if self.session.state is not State.OPEN:
+            return None
+        return RESUME_INTERVAL_S if self.applier.tables.paused else LOOK_INTERVAL_S
 
     def _look(self) -> Course:
         """Make sure that an idle database is alive and where it was: a dead one must not pass for one at rest."""
         # A large transaction that waits for its next part holds the connection; its commit will tell.
         if self.session.state is State.OPEN and not self.applier.mid_transaction:
             self._check((yield Work(self.applier.unmoved)))
+
+    def _mind_paused(self) -> Course:
+        """Tell the primary which tables are paused, and ask it for a copy of those that could go on."""
+        paused = self.applier.tables.paused
+        if self.session.state is not State.OPEN or not (paused or self._told or self._told is None):
+            return
+        if paused != self._told and not self.session.awaits_answer(self._telling):
+            self._told = paused
+            listed = [[n, p.difference, p.remedy, p.since_us] for n, p in sorted(paused.items())[:PAUSED_TOLD_MAX]]
+            self._telling = self._ask("paused", {"tables": listed})
+        now_s = self.applier.clock.monotonic()
+        due = now_s - self._looked_at_s >= RESUME_INTERVAL_S and not self.session.awaits_answer(self._asking)
+        if paused and due and not self.applier.mid_transaction:
+            self._looked_at_s = now_s
+            try:
+                resumable: list[str] = yield Work(self.applier.tables.resumable)
+            except DatabaseError:
+                return  # the next thing that is asked of the database says so
+            if resumable and self.session.state is State.OPEN:
+                # What the primary refuses now is asked for again.
+                self._asking = self._ask("snapshot", {"tables": resumable[:PAUSED_TOLD_MAX]})
+
+    def _ask(self, kind: str, body: Mapping[str, object]) -> int:
+        number = self.session.request(kind, body)
+        self.kick()
+        return number
 
     def leave(self, reason: str) -> Course:
         """Make durable what was applied, acknowledge it, and say goodbye."""
@@ -137,7 +175,7 @@ class Intake:
         if refusal is not None:
             self._turn_away(hello, refusal)
             return
-        checkpoint, warnings, refusal = yield Work(lambda: self._prepare(hello))
+        checkpoint, refusal = yield Work(lambda: self._prepare(hello))
         if refusal is not None:
             self._turn_away(hello, refusal)
             return
@@ -146,9 +184,9 @@ class Intake:
         if checkpoint is not None:
             self._applied = self._durable = checkpoint.position
             self.observer.notice(Applied(checkpoint.position, 0, 0, 0, 0, self.applier.clock.wall_us()))
-        self.session.accept(Resume(checkpoint, self._durable, warnings=warnings))
+        self.session.accept(Resume(checkpoint, self._durable))
         self.observer.notice(
-            SessionOpened(hello.node, self.address, arrival.protocol, hello.epoch, arrival.clock_skew_s, warnings)
+            SessionOpened(hello.node, self.address, arrival.protocol, hello.epoch, arrival.clock_skew_s)
         )
         self.kick()
 
@@ -165,19 +203,17 @@ class Intake:
         why = f"its epoch is {hello.epoch}, {seen} was seen here"
         return RefusalCode.LOWER_EPOCH, f"{hello.node} is fenced", why, "Another node was promoted since."
 
-    def _prepare(self, hello: Hello) -> tuple[Checkpoint | None, tuple[str, ...], Reason | None]:
-        """On the target's thread: open it, look where it stands and whether its tables fit."""
+    def _prepare(self, hello: Hello) -> tuple[Checkpoint | None, Reason | None]:
+        """On the target's thread: open it, and look where it stands."""
         self.applier.target.close()
         self.applier.target.open()
         refusal = self._fenced(hello, self.applier.target.epoch())
         if refusal is not None:
-            return None, (), refusal
+            return None, refusal
         checkpoint = self.applier.restart(hello.origin, hello.epoch)
         # What was committed before a crash of this process may be in the system's memory only.
         self.applier.target.flush()
-        mine = self.applier.target.tables()
-        warnings = [f"table {name} is missing on the secondary" for name in hello.fingerprints if name not in mine]
-        return checkpoint, tuple(sorted(warnings)[:WARNINGS_MAX]), None
+        return checkpoint, None
 
     def _apply(self, first: BatchArrived) -> Course:
         group = [first.encoded]

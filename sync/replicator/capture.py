@@ -19,6 +19,7 @@ from sync.model.notice import CallDataRefused, Captured, RowsBlocked, Warned
 from sync.model.position import START, Position
 from sync.model.schema import TableSchema
 from sync.ports import Observer, Source
+from sync.replicator.surveyor import Surveyor
 from sync.replicator.wall import Wall
 from sync.spool.log import SegmentedSpool
 from sync.wire.codec import Codec
@@ -34,8 +35,7 @@ class Capture:
 
     source: Source
     rows: Filter
-    survey: Callable[[], Mapping[str, TableSchema]]
-    """Asks the database which tables there are, and the filter which of them to capture."""
+    surveyor: Surveyor
     codec: Codec
     spool: SegmentedSpool
     observer: Observer
@@ -56,7 +56,7 @@ class Capture:
     def open(self) -> None:
         """Open the source behind what the spool holds whole."""
         self._mend_spool()
-        self.captured = self.survey()
+        self.captured = self.surveyor.survey()
         if self._loss is None:
             try:
                 self.source.open(self.captured, self.spool.newest)
@@ -97,7 +97,7 @@ class Capture:
 
     def changed(self) -> bool:
         """Look whether other tables are to be captured now than when the source was opened."""
-        return dict(self.survey()) != dict(self.captured)
+        return self.surveyor.changed()
 
     def _mend_spool(self) -> None:
         try:
@@ -163,7 +163,8 @@ class Capture:
         return replace(chunk, columns=sent, count=count, digest=digest(chunk.schema, columns))
 
     def _append(self, batch: Batch) -> None:
-        copied = self.copying().intersection(block.schema.name for block in batch.blocks)
+        named = {block.schema.name for block in batch.blocks} | {chunk.schema.name for chunk in batch.chunks}
+        copied = self.copying() & named
         if copied:
             batch = replace(batch, marks=(*batch.marks, *(COPYING + table for table in sorted(copied))))
         encoded: Encoded = self.codec.encode(batch)

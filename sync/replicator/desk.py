@@ -70,9 +70,14 @@ class Desk:
         # Numbers must be known before a chunk carries one: given twice, an answer would be taken for another range's.
         self._save()
 
+    def unlike(self, scopes: Mapping[str, str]) -> frozenset[str]:
+        """Tell what `scoped` would have copied."""
+        return frozenset(table for table, scope in scopes.items() if self._scopes.get(table) != scope)
+
     def scoped(self, scopes: Mapping[str, str]) -> None:
         """Learn what is captured now; what is new, or has another scope than when it was copied, is copied."""
-        fresh = [table for table, scope in scopes.items() if self._scopes.get(table) != scope]
+        unlike = self.unlike(scopes)
+        fresh = [table for table in scopes if table in unlike]
         if dict(scopes) == self._scopes:
             return
         for table in self._scopes.keys() - scopes.keys():

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sync.model.batch import Chunk, ChunkDifference, ChunkRequest, ChunkResult, Purpose
+from sync.model.batch import PAUSED, Chunk, ChunkDifference, ChunkRequest, ChunkResult, Purpose
 from sync.model.change import Row
 
 OUTSTANDING_MAX = 8
@@ -31,6 +31,8 @@ class TableTally:
     chunks: int = 0
     different: int = 0
     finished: bool = False
+    paused: bool = False
+    """Whether the target left the table out of any answer, because it is paused there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Run:
     @property
     def equal(self) -> bool:
         """Whether no difference is left (repaired ones are not left)."""
-        return self.finished and (self.repair or self.difference_count == 0)
+        paused = any(tally.paused for tally in self.tallies.values())
+        return self.finished and not paused and (self.repair or self.difference_count == 0)
 
     @property
     def table(self) -> str:
@@ -175,7 +178,8 @@ class Run:
         if asked is None:
             return
         tally = self.tallies[asked.table]
-        if asked.purpose is Purpose.DIGEST and not result.equal:
+        tally.paused = tally.paused or any(difference.what == PAUSED for difference in result.differences)
+        if asked.purpose is Purpose.DIGEST and not result.equal and not tally.paused:
             closer = Purpose.REPLACE if self.repair else Purpose.COMPARE
             self._again.append(_Range(asked.table, asked.after, asked.upto, closer, bounded=True))
             return
@@ -203,7 +207,9 @@ class Run:
             "tables": list(self.tables),
             "at": [self._table, self._after],
             "again": [[r.table, r.after, r.upto, r.purpose.value] for r in open_ranges],
-            "tallies": {name: [t.rows, t.chunks, t.different, t.finished] for name, t in self.tallies.items()},
+            "tallies": {
+                name: [t.rows, t.chunks, t.different, t.finished, t.paused] for name, t in self.tallies.items()
+            },
             "difference_count": self.difference_count,
         }
 
@@ -221,8 +227,8 @@ class Run:
         for table, low, high, purpose in state["again"]:
             low_key, high_key = (None if key is None else tuple(key) for key in (low, high))
             run._again.append(_Range(table, low_key, high_key, Purpose(purpose), bounded=True))
-        for name, (rows, chunks, different, finished) in state["tallies"].items():
-            run.tallies[name] = TableTally(rows, chunks, different, finished)
+        for name, tally in state["tallies"].items():
+            run.tallies[name] = TableTally(*tally)
         run.difference_count = int(state["difference_count"])
         return run
 
@@ -249,7 +255,12 @@ class Run:
             "rows": sum(tally.rows for tally in self.tallies.values()),
             "difference_count": self.difference_count,
             "tables": {
-                name: {"rows": tally.rows, "different": tally.different, "finished": tally.finished}
+                name: {
+                    "rows": tally.rows,
+                    "different": tally.different,
+                    "finished": tally.finished,
+                    "paused": tally.paused,
+                }
                 for name, tally in self.tallies.items()
             },
             "differences": [

@@ -7,11 +7,12 @@ others post run between two steps, and only while capture is open.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sync.core.backoff import Backoff
-from sync.errors import AdminSyncError
+from sync.errors import AdminSyncError, CatalogChanged
 from sync.model.notice import CaptureFailed, CaptureRunning
+from sync.model.schema import TableSchema
 from sync.ports import Clock, Observer
 from sync.replicator.capture import Capture
 from sync.replicator.desk import Desk
@@ -28,12 +29,15 @@ class CaptureTurns:
     def __init__(self, capture: Capture, desk: Desk, observer: Observer, clock: Clock, backoff: Backoff) -> None:
         self.capture = capture
         capture.copying = desk.copying
+        capture.surveyor.recopied = lambda captured: desk.unlike(self._scopes(captured))
         self._desk = desk
         self._observer = observer
         self._clock = clock
         self._backoff = backoff
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._open = False
+        self._altered = False
+        """Whether the source was opened anew for altered tables, and has not gone on since."""
         self._confirmed_at = 0.0
         self._surveyed_at = 0.0
 
@@ -49,11 +53,18 @@ class CaptureTurns:
                 self.capture.open()
                 self._open = True
                 self._surveyed_at = self._clock.monotonic()
-                self._desk.scoped({name: self.capture.rows.scope(s) for name, s in self.capture.captured.items()})
+                self._desk.scoped(self._scopes(self.capture.captured))
                 self._observer.notice(CaptureRunning(self.capture.source.mode, self.capture.spool.newest))
             self._step()
+        except CatalogChanged as error:
+            if self._altered:
+                return self._failed(error)
+            self._altered = True
+            self._reopen()
         except AdminSyncError as error:
             return self._failed(error)
+        else:
+            self._altered = False
         return 0.0
 
     def finish(self) -> None:
@@ -84,15 +95,19 @@ class CaptureTurns:
         if now - self._surveyed_at >= SURVEY_INTERVAL_S:
             self._surveyed_at = now
             if self.capture.changed():
-                # Opened anew with the next turn, which says what fits and what does not.
-                self._open = False
-                self._desk.failed()
-                self.capture.close()
+                self._reopen()
 
-    def _failed(self, error: AdminSyncError) -> float:
+    def _scopes(self, captured: Mapping[str, TableSchema]) -> dict[str, str]:
+        return {name: self.capture.rows.scope(schema) for name, schema in captured.items()}
+
+    def _reopen(self) -> None:
+        """Open anew with the next turn, which says what fits and what does not."""
         self._open = False
         self.capture.close()
         self._desk.failed()
+
+    def _failed(self, error: AdminSyncError) -> float:
+        self._reopen()
         retry_s = self._backoff.next_s()
         self._observer.notice(CaptureFailed(error, retry_s))
         return retry_s

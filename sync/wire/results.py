@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sync.model.batch import DIFFERENCES_MAX, ChunkDifference, ChunkResult
+from sync.model.batch import DIFFERENCES_MAX, PAUSED, ChunkDifference, ChunkResult
 from sync.model.change import Row
 from sync.wire.checks import Fields, array, boolean, integer, malformed, pack, text
 from sync.wire.columns import VALUE_TYPES
@@ -19,7 +19,7 @@ RESULTS_BYTES_MAX: Final = 1 << 20
 RESULTS_MAX: Final = 256
 NAME_CHARS_MAX: Final = 512
 
-_WHATS: Final = frozenset(("missing", "extra", "different"))
+_WHATS: Final = frozenset(("missing", "extra", "different", PAUSED))
 
 
 def pack_results(results: Sequence[ChunkResult]) -> Iterator[bytes]:
@@ -81,7 +81,7 @@ def _read_difference(item: object) -> ChunkDifference:
     where = "RESULTS.differences"
     table, key, what, columns = array(item, where, 4)
     if text(what, where) not in _WHATS:
-        malformed(where, "a difference is neither missing, extra nor different")
+        malformed(where, "a difference is neither missing, extra, different nor paused")
     names = tuple(text(name, where, NAME_CHARS_MAX) for name in array(columns, where))
     return ChunkDifference(text(table, where, NAME_CHARS_MAX), _read_key(key), text(what, where), names)
 

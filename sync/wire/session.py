@@ -163,6 +163,10 @@ class Session(Conversation):
         self._asked[number] = kind
         return number
 
+    def awaits_answer(self, number: int) -> bool:
+        """Whether a request of ours has not had its last answer."""
+        return number in self._asked
+
     def answer(self, number: int, ok: bool, body: Mapping[str, Any], final: bool = True) -> None:  # noqa: FBT001, FBT002
         """Answer a request of the peer; several times, the last one final. Quiet once either half is leaving."""
         if self._state is not State.OPEN:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -143,7 +143,7 @@ class Shell:
         return said.out
 
 
-def prepare(pair: Mixed, run: Shell) -> None:
+def prepare(pair: Mixed, run: Shell, tables: Sequence[str] = ()) -> None:
     """Init, pair by files, check, install: as the README has it."""
     at = f"127.0.0.1:{pair.port}"
     run("init", pair.primary.directory, "--name", "cms-east", "--database", pair.east.url, "--peer", at)
@@ -154,7 +154,7 @@ def prepare(pair: Mixed, run: Shell) -> None:
         certificate.write_text(run("pair", "-c", peer.config, "--export"))
         run("pair", "-c", node.config, "--import", certificate)
     for node, database in zip(pair.nodes, (pair.east, pair.west), strict=True):
-        set_up(node.config, ())
+        set_up(node.config, tables)
         assert "installed" in run("check", "-c", node.config, code=1)
         assert "CREATE" in run("install", "-c", node.config, "--print")
         if database.path is None:

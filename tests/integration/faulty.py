@@ -197,6 +197,12 @@ class Site:
         except sqlite3.Error:
             return False
 
+    async def verified(self) -> Json:
+        """What a verification of everything reports at its end."""
+        assert self.east.node is not None
+        reports = [report async for report in self.east.node.verify([], repair=False)]
+        return reports[-1]
+
     async def until_equal(self) -> None:
         """Until both databases hold the same, and both nodes say that all is well."""
         await eventually(self._well, lambda: f"{self.east.status}\n{self.west.status}\n{self.tables(self.west)}")

@@ -23,6 +23,7 @@ from sync.receiver.applier import Applier
 from sync.receiver.guard import Guard
 from sync.replicator.capture import Capture
 from sync.replicator.desk import Desk
+from sync.replicator.surveyor import Surveyor
 from sync.replicator.turns import CaptureTurns
 from sync.replicator.wall import Wall
 from sync.spool.disk import LocalDisk
@@ -62,9 +63,8 @@ class Pair:
         source = SqliteSource(str(folder / "east.db"))
         self.spool = SegmentedSpool(LocalDisk(folder / "spool"), origin=source.origin, bytes_max=1 << 24)
         self.spool.open()
-        capture = Capture(
-            source, self.rules, lambda: self.captured, codec, self.spool, notices, Wall(self.rules, codec), 1, 1 << 20
-        )
+        surveyor = Surveyor(lambda: SqliteSite(str(folder / "east.db")), self.rules, notices)
+        capture = Capture(source, self.rules, surveyor, codec, self.spool, notices, Wall(self.rules, codec), 1, 1 << 20)
         self.desk = Desk(notices, clock, chunk_rows=1)
         self.turns = CaptureTurns(capture, self.desk, notices, clock, Backoff(random=lambda: 0.5))
         self.applier = Applier(

@@ -14,11 +14,12 @@ from typing import Any
 
 from adapters.memory import MemoryDatabase, MemorySite, MemorySource, MemoryTarget
 from sync.errors import DatabaseBusy, DatabaseRefused, RowRefused
+from sync.model.alteration import Alteration
 from sync.model.batch import Checkpoint, ChunkRequest, Transaction
 from sync.model.change import Change, Columns, Row
 from sync.model.lines import Lines
 from sync.model.position import START, Position
-from sync.model.schema import TableSchema
+from sync.model.schema import TableSchema, Type
 from sync.model.writes import Writes
 from sync.ports import Site, Source, Target
 from tests.sim.judge import TargetRows
@@ -229,6 +230,21 @@ class SimTarget(_Connection):
     def tables(self) -> Mapping[str, TableSchema]:
         self._alive()
         return self._target.tables()
+
+    def own_type(self, wanted: Type) -> Type:
+        return self._target.own_type(wanted)
+
+    def notes(self) -> Mapping[str, str]:
+        self._alive()
+        return self._target.notes()
+
+    def note(self, table: str, text: str) -> None:
+        self._alive()
+        self._target.note(table, text)
+
+    def alter(self, schema: TableSchema, steps: Sequence[Alteration]) -> None:
+        self._alive()
+        self._target.alter(schema, steps)
 
     def checkpoint(self, origin: str) -> Checkpoint | None:
         self._alive()

@@ -6,7 +6,7 @@ What `sync.node.primary` spreads over threads happens here as single things on t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,11 @@ from sync.errors import AdminSyncError, SpoolError
 from sync.model.batch import Batch, ChunkResult
 from sync.model.notice import SessionClosed, SpoolSynced
 from sync.model.position import START, Position
-from sync.model.schema import TableSchema
 from sync.replicator.capture import Capture
 from sync.replicator.desk import Desk
 from sync.replicator.gauge import Gauge
 from sync.replicator.sender import Reply, Sender
+from sync.replicator.surveyor import Surveyor
 from sync.replicator.turns import WAIT_S, CaptureTurns
 from sync.replicator.wall import Wall
 from sync.wire.codec import Codec
@@ -194,7 +194,7 @@ class PrimaryNode:
             capture = world.capture_type(
                 source,
                 world.filter,
-                self._survey,
+                Surveyor(self.server.site, FILTER, gauge),
                 _CAPTURE_CODEC,
                 spool,
                 gauge,
@@ -238,10 +238,6 @@ class PrimaryNode:
 
     def _backoff(self) -> Backoff:
         return Backoff(limit_s=RETRY_LIMIT_S, random=self.random.random)
-
-    def _survey(self) -> Mapping[str, TableSchema]:
-        with closing(self.server.site()) as site:
-            return FILTER.captured(site.catalog())
 
     # The capture thread.
 

@@ -26,6 +26,7 @@ from adapters.postgres.journal.snapshot import NOTHING, Snapshot
 from adapters.postgres.journal.standing import Standing
 from adapters.postgres.journal.subjects import REINSTALL, find, shapes, tampered
 from adapters.postgres.schema import META, has_table, meta
+from adapters.postgres.watch import CatalogWatch
 from sync.errors import DatabaseRefused
 from sync.model.batch import Chunk, ChunkRequest, Transaction
 from sync.model.position import Position
@@ -78,6 +79,7 @@ class JournalSource:
         self._since = NOTHING
         """What was given: all that this snapshot shows."""
         self._looked_s = 0.0
+        self._watch: CatalogWatch | None = None
         self._origin = ""
 
     @property
@@ -100,6 +102,7 @@ class JournalSource:
                     connection.execute(setting.encode())
                 self._origin = self._installed(connection)
                 self._captured = dict(captured)
+                self._watch = CatalogWatch(connection, captured)
                 self._fit(connection)
                 self._standing.start(connection, after)
                 self._looked_s = time.monotonic()
@@ -195,6 +198,8 @@ class JournalSource:
         """From time to time, find out whether all triggers are still what they were."""
         if time.monotonic() - self._looked_s < _LOOK_INTERVAL_S:
             return
+        if self._watch is not None:
+            self._watch.look()
         if tampered(connection):
             # Where a trigger is not there at all, somebody must act before everything is copied.
             self._fit(connection)
@@ -246,6 +251,8 @@ class JournalSource:
         if unflushed:
             self._listening.flush()
         if shapes(connection, [table.oid for table in locked]).items() - self._shapes.items():
+            if self._watch is not None:
+                self._watch.read_again()
             self._fit(connection)
         return Snapshot.of(str(text)), truncated
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -21,8 +22,16 @@ class Said:
     state: State = State.OPEN
     acknowledged: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def acknowledge(self, received: int, applied: int, durable: int) -> None:
+    def acknowledge(self, received: int, applied: int, durable: int, waits: str) -> None:
+        assert not waits
         self.acknowledged.append((received, applied, durable))
+
+    def request(self, kind: str, body: Mapping[str, object]) -> int:
+        assert (kind, body) == ("paused", {"tables": []})
+        return 1
+
+    def awaits_answer(self, number: int) -> bool:
+        return number == 1
 
 
 @dataclass

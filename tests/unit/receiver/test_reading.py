@@ -67,7 +67,7 @@ class Loading(MemoryTarget):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage.database)
         self.loaded: list[Lines] = []
-        stage.applier.target = self
+        stage.applier.target = stage.applier.tables.target = self
         self.open()
 
 
@@ -118,9 +118,10 @@ def test_what_is_malformed_is_told_to_who_takes_it() -> None:
 def test_lines_of_several_batches_are_loaded_together_and_commit_with_the_checkpoint() -> None:
     stage = Stage()
     target = Loading(stage)
-    stage.applier.apply([raw(1, 0, MANY // 2), raw(2, MANY // 2, MANY // 2)])
+    stage.applier.apply([of((1, [users((999, "a"))]))])
+    stage.applier.apply([raw(2, 0, MANY // 2), raw(3, MANY // 2, MANY // 2)])
     assert [(each.said, each.rows) for each in target.loaded] == [(Op.INSERT, MANY)]
-    assert stage.position == 2
+    assert stage.position == 3
 
 
 @pytest.mark.parametrize("accepts", [True, False])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -14,6 +14,7 @@ from sync.model.notice import Notice
 from sync.model.position import START, Position
 from sync.model.schema import Column, Kind, TableSchema, Type
 from sync.replicator.capture import Capture
+from sync.replicator.surveyor import Surveyor
 from sync.replicator.wall import Wall
 from sync.spool.log import SegmentedSpool
 from sync.wire.codec import Codec
@@ -46,13 +47,11 @@ class Bench:
         self.spool = SegmentedSpool(self.disk, origin=self.source.origin, bytes_max=self.bytes_max)
         self.spool.open()
         self.wall = Wall(rows, self.codec)
+        surveyor = Surveyor(lambda: MemorySite(self.database), rows, self)
         self.capture = Capture(
-            self.source, rows, self._survey, self.codec, self.spool, self, self.wall, 1, 10**6, self.appended.append,
+            self.source, rows, surveyor, self.codec, self.spool, self, self.wall, 1, 10**6, self.appended.append,
             self._lose,
         )  # fmt: skip
-
-    def _survey(self) -> Mapping[str, TableSchema]:
-        return Filter(self.selection).captured(MemorySite(self.database).catalog())
 
     def _lose(self, reason: str) -> None:
         self.lost.append(reason)

@@ -24,7 +24,7 @@ class Twin:
         self.app, self.other = (sqlite3.connect(path, isolation_level=None) for path in self.paths)
         self.app.executescript(ddl)
         self.other.executescript(ddl_secondary or ddl)
-        self.captured: Mapping[str, TableSchema] = {n: t.schema for n, t in read_tables(self.app).items()}
+        self.captured: dict[str, TableSchema] = {n: t.schema for n, t in read_tables(self.app).items()}
         self.source = SqliteSource(self.paths[0], confirm_interval_s=0)
         self.target = SqliteTarget(self.paths[1])
         self.repairs = 0
