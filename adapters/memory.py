@@ -278,6 +278,9 @@ class MemorySite:
             return [Finding("installation", Severity.OK, "installed")]
         return [Finding("installation", Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")]
 
+    def capture_mode(self) -> str:
+        return "log"
+
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         same = self._database.captured is not None and dict(self._database.captured) == dict(captured)
         return [] if same else [f"CAPTURE {name}" for name in sorted(captured)]

@@ -59,6 +59,10 @@ class Site(Protocol):
         """
         ...
 
+    def capture_mode(self) -> str:
+        """How changes are captured here, or would be, and where there is a choice also why: `log: the reason`."""
+        ...
+
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         """Give the SQL that `install_capture` would run now."""
         ...

@@ -15,12 +15,13 @@ from adapters.postgres.catalog import Obstacles, Table
 from adapters.postgres.connection import Connection
 from adapters.postgres.journal import install as journal
 from adapters.postgres.journal.subjects import Obstacles as JournalObstacles
-from adapters.postgres.schema import META, has_table, meta
+from adapters.postgres.schema import META, has_table, meta, set_meta_statement
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
 
 LOG: Final = "log"
 AUTO: Final = "auto"
+_NAME: Final = "capture"
 REMEDY: Final = "Run `admin-sync uninstall`, then `install`: everything is copied again; or set database.capture back"
 
 _SERVER: Final = """
@@ -37,20 +38,16 @@ class Choice:
     why: str
     installed: bool
 
-
-def installed_mode(connection: Connection) -> str:
-    """What is installed; "" for nothing."""
-    if not has_table(connection, META) or meta(connection, "origin") is None:
-        return ""
-    # What was installed before there was a choice.
-    return meta(connection, "capture") or LOG
+    def __str__(self) -> str:
+        return f"{self.mode}: {self.why}"
 
 
 def choose(connection: Connection, wanted: str) -> Choice:
     """Decide. `wanted` is `auto`, `log` or `journal`."""
-    installed = installed_mode(connection)
-    if installed:
-        return Choice(installed, "it is what is installed", installed=True)
+    if has_table(connection, META) and meta(connection, "origin") is not None:
+        # Where nothing is noted, it was installed before there was a choice.
+        mode, _, why = (meta(connection, _NAME) or f"{LOG}: it is what is installed").partition(": ")
+        return Choice(mode, why, installed=True)
     if wanted != AUTO:
         return Choice(wanted, "the configuration says so", installed=False)
     obstacle = _no_log(connection)
@@ -75,11 +72,11 @@ def obstacles(connection: Connection, mode: str) -> Obstacles:
     return JournalObstacles(connection) if mode == journal.MODE else Table.obstacles
 
 
-def capture_statements(connection: Connection, captured: Mapping[str, TableSchema], mode: str) -> list[str]:
+def capture_statements(connection: Connection, captured: Mapping[str, TableSchema], chosen: Choice) -> list[str]:
     """What is to run in one transaction. Raises `DatabaseRefused` where a table can not be captured."""
-    if mode == journal.MODE:
-        return journal.capture_statements(connection, captured)
-    return publication.capture_statements(connection, captured)
+    way = journal if chosen.mode == journal.MODE else publication
+    noted = [] if chosen.installed else [set_meta_statement(_NAME, str(chosen))]
+    return [*way.capture_statements(connection, captured), *noted]
 
 
 def adapting_statements(connection: Connection, captured: Mapping[str, TableSchema]) -> list[str]:
@@ -87,15 +84,20 @@ def adapting_statements(connection: Connection, captured: Mapping[str, TableSche
 
     What either way of capture may have missed meanwhile is noted with it, or noticed by the source.
     """
-    mode = installed_mode(connection)
-    if not mode or (mode == LOG and not publication.misfit(connection, captured)):
+    chosen = choose(connection, AUTO)
+    if not chosen.installed or (chosen.mode == LOG and not publication.misfit(connection, captured)):
         return []
-    return capture_statements(connection, captured, mode)
+    return capture_statements(connection, captured, chosen)
 
 
 def slot_statements(connection: Connection, mode: str) -> list[str]:
     """What is to run behind that, outside of a transaction."""
     return publication.slot_statements(connection) if mode == LOG else []
+
+
+def statements(connection: Connection, captured: Mapping[str, TableSchema], chosen: Choice) -> list[str]:
+    """What is to run in all."""
+    return capture_statements(connection, captured, chosen) + slot_statements(connection, chosen.mode)
 
 
 def removal_statements(connection: Connection) -> list[str]:

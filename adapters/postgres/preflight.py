@@ -44,7 +44,7 @@ def findings(connection: Connection, captured: Mapping[str, TableSchema], primar
             found = [*_log(connection), *rights.capturing(connection, held.values()), *retention.findings(connection)]
         else:
             found = [*journal.findings(connection, held)]
-        found += [_capture(chosen, wanted), *_installation(connection, captured, chosen.mode), *_slot(connection)]
+        found += [_capture(chosen, wanted), *_installation(connection, captured, chosen), *_slot(connection)]
     found = [*_server(connection), *found, *_tables(tables, captured, obstacles)]
     order = [Severity.PROBLEM, Severity.WARNING, Severity.OK]
     return sorted(found, key=lambda finding: order.index(finding.severity))
@@ -53,7 +53,7 @@ def findings(connection: Connection, captured: Mapping[str, TableSchema], primar
 def _capture(chosen: choice.Choice, wanted: str) -> Finding:
     if why := choice.conflict(chosen, wanted):
         return Finding("capture", Severity.PROBLEM, why, choice.REMEDY)
-    return Finding("capture", Severity.OK, f"{chosen.mode}: {chosen.why}")
+    return Finding("capture", Severity.OK, str(chosen))
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
@@ -122,20 +122,22 @@ def _guard(connection: Connection, captured: Mapping[str, TableSchema], primary:
     except DatabaseRefused as error:
         yield Finding(subject, Severity.PROBLEM, f"{error.what}: {error.why}", error.remedy)
         return
-    if wanted or choice.installed_mode(connection):
+    if wanted or choice.choose(connection, choice.AUTO).installed:
         message = "the write guard is not as it should be: local writes may not be refused"
         yield Finding(subject, Severity.PROBLEM, message, publication.REINSTALL)
     else:
         yield Finding(subject, Severity.OK, f"write guard, the primary is {primary}")
 
 
-def _installation(connection: Connection, captured: Mapping[str, TableSchema], mode: str) -> Iterator[Finding]:
+def _installation(
+    connection: Connection, captured: Mapping[str, TableSchema], chosen: choice.Choice
+) -> Iterator[Finding]:
     subject = "installation"
     if not has_table(connection, META) or not has_table(connection, CHECKPOINT):
         yield Finding(subject, Severity.PROBLEM, "nothing is installed", "Run `admin-sync install`")
         return
     try:
-        wanted = choice.capture_statements(connection, captured, mode) + choice.slot_statements(connection, mode)
+        wanted = choice.statements(connection, captured, chosen)
     except DatabaseRefused as error:
         yield Finding(subject, Severity.PROBLEM, f"{error.what}: {error.why}", error.remedy)
         return

@@ -44,18 +44,17 @@ class PostgresSite:
 
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._place}"):
-            connection, mode = self._connection, self._mode()
-            return choice.capture_statements(connection, captured, mode) + choice.slot_statements(connection, mode)
+            return choice.statements(self._connection, captured, self._chosen())
 
     def install_capture(self, captured: Mapping[str, TableSchema]) -> None:
         connection = self._connection
         with refusals(f"could not install capture in {self._place}"):
-            mode = self._mode()
+            chosen = self._chosen()
             fresh = not has_table(connection, META) or meta(connection, "origin") is None
             with transaction(connection):
-                _run(connection, choice.capture_statements(connection, captured, mode))
+                _run(connection, choice.capture_statements(connection, captured, chosen))
             try:
-                _run(connection, choice.slot_statements(connection, mode))
+                _run(connection, choice.slot_statements(connection, chosen.mode))
             except BaseException:
                 if fresh:
                     with transaction(connection):
@@ -88,14 +87,18 @@ class PostgresSite:
         with refusals(f"could not uninstall from {self._place}"), transaction(connection):
             _run(connection, _uninstall_statements(connection))
 
+    def capture_mode(self) -> str:
+        with refusals(f"could not check {self._place}"):
+            return str(choice.choose(self._connection, self._capture))
+
     def close(self) -> None:
         self._connection.close()
 
-    def _mode(self) -> str:
+    def _chosen(self) -> choice.Choice:
         """The way of capture to install. Raises `DatabaseRefused` where another one is installed."""
         found = choice.choose(self._connection, self._capture)
         choice.demand(found, self._capture, f"could not install capture in {self._place}")
-        return found.mode
+        return found
 
 
 def _run(connection: Connection, statements: Sequence[str]) -> None:

@@ -32,6 +32,9 @@ class SqliteSite:
         with refusals(f"could not check {self._path}"):
             return findings(self._connection, self._path, captured, primary)
 
+    def capture_mode(self) -> str:
+        return "journal"
+
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._path}"):
             return self._mode() + install.capture_statements(self._connection, captured)

@@ -42,8 +42,9 @@ def install(*, config: ConfigFile = None, only_print: Print = False) -> int:
             return 0
         if primary:
             site.install_capture(found.captured)
+            what = f"capture ({site.capture_mode()})"
         else:
             site.install_guard(found.captured, guarded_by)
-    what = "capture" if primary else "checkpoint and write guard"
+            what = "checkpoint and write guard"
     print(f"Installed {what} for {len(found.captured)} tables.", file=sys.stderr)
     return 0

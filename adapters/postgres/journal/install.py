@@ -30,7 +30,7 @@ def capture_statements(connection: Connection, captured: Mapping[str, TableSchem
     statements = [*base_statements(connection), *guard.removal_statements(connection), *_removing(found)]
     statements += [text for name, text in TABLES.items() if not has_table(connection, name)]
     if not installed or meta(connection, "origin") is None:
-        statements += [NEW_ORIGIN, set_meta_statement("capture", MODE)]
+        statements.append(NEW_ORIGIN)
     missed = [name for name in found.tables if found.may_have_missed(name)]
     if missed and meta(connection, "lost") is None:
         reason = f"the triggers of table {missed[0]} were altered, or not there for a while"

@@ -56,8 +56,9 @@ def test_auto_takes_the_log_where_it_can(url: str) -> None:
     run(url, KEYED)
     assert finding(url).message == "log: the server's log can be decoded"
     install(url)
-    with closing(open_source(url)) as source:
+    with closing(open_source(url)) as source, closing(open_site(url)) as site:
         assert source.mode == "log"
+        assert site.capture_mode() == "log: the server's log can be decoded"
 
 
 def test_auto_takes_the_journal_where_the_role_has_few_rights(weak: str) -> None:
@@ -90,7 +91,7 @@ def test_what_is_installed_stays_until_it_is_uninstalled(url: str, installed: st
         source.origin  # noqa: B018
     with closing(open_source(url)) as source:
         assert source.mode == installed
-    assert finding(url).severity is Severity.OK
+    assert finding(url) == Finding("capture", Severity.OK, f"{installed}: the configuration says so")
 
 
 def test_another_installation_is_read_by_its_own_source(url: str) -> None:
@@ -118,7 +119,7 @@ def test_a_secondary_has_no_capture(url: str) -> None:
         tables = survey(url, "journal")
         site.install_guard(tables, "cms-east")
         assert list(site.guard_statements(tables, "cms-east")) == []
-        assert all(found.severity is not Severity.PROBLEM for found in site.preflight(tables))
+        assert all(found.severity is not Severity.PROBLEM for found in site.preflight(tables, "cms-east"))
         site.install_capture(tables)
         assert list(site.capture_statements(tables)) == []
 

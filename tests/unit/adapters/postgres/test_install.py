@@ -35,7 +35,7 @@ def test_only_what_stays_behind_makes_a_column_list(url: str) -> None:
     statements = site.capture_statements({"T": found["T"].schema, "u": narrow})
     site.close()
     columns = ' ("id")' if major() >= 15 else ""
-    assert statements[-3:-2] == [
+    assert statements[-4:-3] == [
         (
             f'CREATE PUBLICATION admin_sync FOR TABLE ONLY "public"."T", ONLY "public"."u"{columns}'
             " WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)"
