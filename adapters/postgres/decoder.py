@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.postgres import pgoutput, runs
+from adapters.postgres.carrier import is_news
 from adapters.postgres.gather import Fetch, Gather, Relation, identity_only
 from adapters.postgres.relation import Wanted, places_of
 from sync.errors import DatabaseError, DatabaseRefused, ProtocolError
@@ -35,6 +36,7 @@ _EPOCH_US: Final = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
 _XIDS_REMEMBERED: Final = 4096
 _ROWS: Final = {pgoutput.INSERT: Op.INSERT, pgoutput.UPDATE: Op.UPDATE, pgoutput.DELETE: Op.DELETE}
+_IN_STREAM: Final = ord("d")
 _KEEPALIVE: Final = b"k"
 _PREFIX: Final = 5
 """What stands before a frame: `d` and the length."""
@@ -113,7 +115,7 @@ class Decoder:
     def transactions(self) -> Iterator[Transaction]:
         """What is complete, in parts where it is large. Ending early leaves the rest waiting.
 
-        Raises `DatabaseRefused` where it makes no sense.
+        Raises `DatabaseRefused` where it makes no sense, and as `is_news` where the server ended the stream.
         """
         try:
             while self.waiting:
@@ -136,10 +138,12 @@ class Decoder:
         """Take the next run of rows, or the next other message."""
         buffer, at = self._buffer, self._at
         end = at + 1 + _LENGTH_AT(buffer, at + 1)[0]
-        if end - at < _PREFIX + 1:
-            raise pgoutput.Malformed("a message is empty")
+        if end - at < _PREFIX:
+            raise pgoutput.Malformed("a message is shorter than its length")
         frame = buffer[at + _PREFIX : end]
-        if frame.startswith(_KEEPALIVE):
+        if buffer[at] != _IN_STREAM:
+            is_news(buffer[at:end])
+        elif frame.startswith(_KEEPALIVE):
             self._keepalive(frame)
         else:
             kind = frame[pgoutput.FRAME]

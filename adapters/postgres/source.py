@@ -33,7 +33,6 @@ from sync.model.schema import TableSchema
 _INSTALL = "Run `admin-sync install`"
 _IDLE_BYTES = 16 << 20
 """How far the server's log may run ahead of the slot while nothing captured is written."""
-_PACE_S = 0.0002
 _ASK_S = 0.05
 _STUCK_S = 60.0
 _WATCH_S = 1.0
@@ -285,14 +284,13 @@ class PostgresSource:
             if not decoder.in_transaction and not decoder.waiting:
                 if upto and max(decoder.ended, stream.sent) >= upto:
                     return
-                if not upto and (not had or rows >= self._limits.rows_max):
+                if not upto and (not stream.flowing or rows >= self._limits.rows_max):
                     return
             now = monotonic()
             if had:
                 heard_at = now
-                if stream.drained:
-                    # A reader that sleeps on the socket is woken for every message, which costs both sides more.
-                    sleep(_PACE_S)
+                if stream.flowing:
+                    sleep(stream.pace_s)
             elif stream.wait(_ASK_S):
                 heard_at = now
             elif now - heard_at > _STUCK_S:

@@ -20,14 +20,14 @@ from typing import Final
 import psycopg
 from psycopg import pq
 
+from adapters.postgres.carrier import Carrier, carrier_of
 from adapters.postgres.connection import connect_replication
 from adapters.postgres.publication import PUBLICATION
 from sync.errors import DatabaseBusy
 
 _REPORT: Final = Struct(">cQQQqB")
-_PREFIX: Final = Struct(">cI")
-_BYTES_MAX: Final = 1 << 20
-"""How much is taken at once."""
+_FLOW_BYTES: Final = 8 << 10
+_PACE_S: Final = 0.001
 _REPORT_INTERVAL_S: Final = 5.0
 _SILENCE_MAX_S: Final = 60.0
 _END_S: Final = 2.0
@@ -41,12 +41,15 @@ class Stream:
 
     def __init__(self, url: str, password: str | None) -> None:
         self._session: pq.abc.PGconn = connect_replication(url, password=password)
-        self._copying = False
+        self._carrier: Carrier | None = None
         self._reported_at = self._heard_at = time.monotonic()
         self.sent = 0
         """What the server said in a keepalive (see `heard`): everything committed up to here has been taken."""
-        self.drained = False
-        """Whether the last `take` took everything that had arrived."""
+        self.flowing = False
+        """Whether the last `take` found so much that more will be there in a moment."""
+        self.pace_s = 0.0 if self._session.host.startswith(b"/") else _PACE_S
+        """How long to pause while it flows. Whoever sleeps on the connection is woken for every message, which costs
+        both sides more than all the rest; but a Unix socket holds so little that a pause would hold the server up."""
         self.flushed = 0
         """What was reported as durable."""
 
@@ -75,45 +78,32 @@ class Stream:
             f'START_REPLICATION SLOT "{slot}" LOGICAL {text_of(after)}'
             f" (proto_version '1', publication_names '{PUBLICATION}', messages 'true')"
         )
+        carrier = carrier_of(self._session, encrypted=self._is_encrypted())
         until = time.monotonic() + _ACTIVE_S
         while True:
-            result = self._session.exec_(command.encode())
-            if result.status == pq.ExecStatus.COPY_BOTH:
+            try:
+                carrier.start(command)
                 break
-            error = psycopg.errors.error_from_result(result)
-            if error.sqlstate != _IN_USE or time.monotonic() > until:
-                raise error
+            except psycopg.Error as error:
+                if error.sqlstate != _IN_USE or time.monotonic() > until:
+                    raise
             time.sleep(0.02)
-        self._copying = True
-        self._session.nonblocking = 1
+        self._carrier = carrier
         self.flushed = confirmed
         self._heard_at = time.monotonic()
 
     def take(self) -> bytes:
-        """The messages that have arrived, each with its kind and length, without waiting; the rest stays for later."""
-        messages: list[bytes | memoryview] = []
-        add, get, prefix = messages.append, self._session.get_copy_data, _PREFIX.pack
-        size = 0
-        self.drained = False
-        self._session.consume_input()
-        while size < _BYTES_MAX:
-            count, view = get(1)
-            if count <= 0:
-                if count < 0:
-                    self._ended()
-                self.drained = True
-                break
-            add(prefix(b"d", count + 4))
-            add(view)
-            size += count
+        """The messages that have arrived, without waiting, cut anywhere; the rest stays for later."""
+        taken = self._streaming.read()
+        self.flowing = len(taken) >= _FLOW_BYTES
         now = time.monotonic()
-        if messages:
+        if taken:
             self._heard_at = now
         if now - self._reported_at > _REPORT_INTERVAL_S:
             self.report(self.flushed)
         if now - self._heard_at > _SILENCE_MAX_S:
             raise DatabaseBusy("could not read the server's log", "the server is silent", "It is tried again")
-        return b"".join(messages)
+        return taken
 
     def heard(self, sent: int, *, asked: bool) -> None:
         """Take note of a keepalive, and answer where the server asked."""
@@ -126,8 +116,7 @@ class Stream:
         self.flushed = max(self.flushed, flushed)
         written = max(self.sent, self.flushed)
         now_us = int(time.time() * 1_000_000) - 946_684_800_000_000
-        self._session.put_copy_data(_REPORT.pack(b"r", written, self.flushed, self.flushed, now_us, answer))
-        self._session.flush()
+        self._streaming.send(_REPORT.pack(b"r", written, self.flushed, self.flushed, now_us, answer))
         self._reported_at = time.monotonic()
 
     def wait(self, timeout_s: float, wake: Sequence[int] = ()) -> bool:
@@ -141,41 +130,27 @@ class Stream:
 
     def close(self) -> None:
         """End the session; in order where possible, so that the server has taken in our last report."""
-        if self._copying:
-            self._copying = False
-            with contextlib.suppress(psycopg.Error):
-                self._session.put_copy_end()
-                self._session.flush()
-                self._await_end()
+        carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            with contextlib.suppress(psycopg.Error, DatabaseBusy):
+                carrier.end(_END_S)
         self._session.finish()
 
-    def _await_end(self) -> None:
-        """Read on until the server has let go of the slot, which it has when the command is complete."""
-        until = time.monotonic() + _END_S
-        copying = True
-        while (left := until - time.monotonic()) > 0:
-            if copying:
-                count, _ = self._session.get_copy_data(1)
-                copying = count >= 0
-                if count:
-                    continue
-            elif not self._session.is_busy() and self._session.get_result() is None:
-                return
-            if (copying or self._session.is_busy()) and self.wait(left):
-                self._session.consume_input()
+    @property
+    def _streaming(self) -> Carrier:
+        if self._carrier is None:
+            raise DatabaseBusy("could not read the server's log", "the stream has ended", "It is tried again")
+        return self._carrier
 
-    def _ended(self) -> None:
-        """Raise what the server ended the stream with."""
-        self._copying = False
-        self._session.nonblocking = 0
-        result = self._session.get_result()
-        if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
-            raise psycopg.errors.error_from_result(result)
-        raise DatabaseBusy("could not read the server's log", "the server ended the stream", "It is tried again")
+    def _is_encrypted(self) -> bool:
+        """Whether libpq, or the system beneath it, encrypts this session."""
+        if self._session.ssl_in_use or self._session.used_gssapi:
+            return True
+        return self._query(b"SELECT encrypted FROM pg_stat_gssapi WHERE pid = pg_backend_pid()") != ["f"]
 
     def _query(self, command: bytes) -> list[str]:
         result = self._session.exec_(command)
-        if result.status != pq.ExecStatus.TUPLES_OK:
+        if result.status != pq.ExecStatus.TUPLES_OK or not result.ntuples:
             raise psycopg.errors.error_from_result(result)
         return [(result.get_value(0, column) or b"").decode() for column in range(result.nfields)]
 

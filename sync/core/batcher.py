@@ -8,7 +8,6 @@ drives it flushes when nothing more is there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -98,7 +97,7 @@ def _gathered(pending: Sequence[Transaction]) -> tuple[tuple[Commit, ...], tuple
         offset = end
         earlier = transaction.earlier
         if earlier:
-            commits += [replace(e, end=offset + e.end) for e in earlier] if offset else earlier
+            commits += [Commit(e.position, e.committed_at_us, offset + e.end) for e in earlier] if offset else earlier
             # The filter may have taken away what came after them.
             end = commits[-1].end
         for block in transaction.blocks:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from adapters.postgres.stream import Stream
 from sync.model.batch import ChunkRequest, Purpose, Transaction
 from sync.model.change import ABSENT, Op, Row
 from tests.unit.adapters.postgres.primary import Primary
@@ -92,6 +93,11 @@ def test_names_schemas_and_generated_columns(primary: Make) -> None:
     )
     made.run('INSERT INTO "O\'ther"."Mixed ""Case" ("Id", "or\'der") VALUES (1, \'x\')')
     assert made.changes() == [("O'ther.Mixed \"Case", "INSERT", (1, "x", 1))]
+
+
+def test_an_encrypted_stream_is_read_through_libpq(primary: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stream, "_is_encrypted", lambda stream: True)
+    test_interleaved_transactions_come_one_after_the_other(primary)
 
 
 def test_what_is_rolled_back_never_comes(primary: Make) -> None:
