@@ -16,7 +16,7 @@ from typing import Final, cast
 from adapters.postgres import guard
 from adapters.postgres.catalog import Table, quote, read_tables
 from adapters.postgres.connection import Connection
-from adapters.postgres.schema import META, NEW_ORIGIN, base_statements, has_table, meta, set_meta_statement
+from adapters.postgres.schema import META, NEW_ORIGIN, base_statements, has_table, meta, set_meta, set_meta_statement
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
 
@@ -32,17 +32,24 @@ DROP_SLOT: Final = (
 )
 _HAS_SLOT: Final = f"SELECT 1 FROM pg_replication_slots WHERE slot_name = {_SLOT_NAME}"
 # The relation, and each row's oid and the transaction that wrote it: taking a table out and putting it back makes
-# another, and so does a table that was dropped and made again.
-_FINGERPRINT: Final = f"""SELECT json_build_object('publication', p.oid || ':' || p.xmin, 'tables',
-  coalesce((SELECT json_object_agg(n.nspname || '.' || c.relname, concat_ws(':', c.oid, r.oid, r.xmin)
-                                   ORDER BY n.nspname, c.relname)
-              FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid
-              JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.prpubid = p.oid), '{{}}'))::text
+# another, and so does a table that was dropped and made again. Of a partitioned table all that holds rows.
+_FINGERPRINT: Final = f"""WITH published AS (
+  SELECT n.nspname || '.' || c.relname AS name, c.oid, c.relkind, concat_ws(':', c.oid, r.oid, r.xmin) AS entry
+    FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = '{PUBLICATION}')
+SELECT json_build_object('publication', p.oid || ':' || p.xmin,
+  'tables', coalesce((SELECT json_object_agg(name, entry ORDER BY name) FROM published), '{{}}'),
+  'partitions', coalesce((SELECT json_object_agg(name, (SELECT coalesce(json_agg(t.relid::oid::bigint
+    ORDER BY t.relid::oid), '[]') FROM pg_partition_tree(oid) t WHERE t.isleaf AND t.level > 0) ORDER BY name)
+    FROM published WHERE relkind = 'p'), '{{}}'))::text
   FROM pg_publication p WHERE p.pubname = '{PUBLICATION}'"""
-_SEAL: Final = (
-    f"SELECT concat_ws(' ', ({_FINGERPRINT}), (SELECT value FROM {META} WHERE name = 'publication'),"
-    f" (SELECT value FROM {META} WHERE name = 'origin'))"
-)
+# A partition that was made as one had no rows before. One that was made and attached in one transaction looks alike,
+# but for rows of that transaction.
+_BORN: Final = """
+SELECT c.oid::regclass::text, t.xmin = i.xmin, i.xmin::text
+  FROM pg_class c JOIN pg_type t ON t.oid = c.reltype JOIN pg_inherits i ON i.inhrelid = c.oid
+ WHERE c.oid = ANY (%s::oid[]) ORDER BY 1"""
+_SEAL: Final = f"SELECT concat_ws(' ', ({_FINGERPRINT}), (SELECT value FROM {META} WHERE name = 'origin'))"
 _REMEMBER: Final = (
     f"INSERT INTO {META} SELECT 'publication', ({_FINGERPRINT}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -112,7 +119,18 @@ def misfit(connection: Connection, captured: Mapping[str, TableSchema]) -> str:
 
 def tampered(connection: Connection, captured: Mapping[str, TableSchema]) -> str:
     """What somebody else changed about the publication of these tables since it was installed; "" for nothing."""
-    stored, now = meta(connection, "publication"), _one(connection, _FINGERPRINT)
+    return _tampered(connection, captured, _one(connection, _FINGERPRINT))
+
+
+def keep_up(connection: Connection, captured: Mapping[str, TableSchema]) -> None:
+    """Remember what changed without a loss: a partition was made."""
+    now = _one(connection, _FINGERPRINT)
+    if now != meta(connection, "publication") and not _tampered(connection, captured, now):
+        set_meta(connection, "publication", str(now))
+
+
+def _tampered(connection: Connection, captured: Mapping[str, TableSchema], now: object) -> str:
+    stored = meta(connection, "publication")
     if stored is None:
         return ""
     if now is None:
@@ -128,6 +146,20 @@ def tampered(connection: Connection, captured: Mapping[str, TableSchema]) -> str
             if before["tables"][key].partition(":")[0] != str(tables[name].oid):
                 return f"table {name} is not the one that was captured, it was made anew"
             return f"table {name} was taken out of the publication for a while"
+        if moved := _moved(connection, before["partitions"].get(key, []), after["partitions"].get(key, [])):
+            return f"{moved} table {name}: rows came or went that no log tells of"
+    return ""
+
+
+def _moved(connection: Connection, before: list[int], after: list[int]) -> str:
+    """Which partition may have brought rows along or taken them away; "" for none."""
+    if not set(before).issubset(after):
+        return "a partition was detached or dropped from"
+    added = sorted(set(after).difference(before))
+    for partition, born, xid in connection.execute(_BORN, (added,)).fetchall() if added else ():
+        filled = f"SELECT EXISTS (SELECT FROM ONLY {partition} WHERE xmin::text = '{xid}')"
+        if not born or _one(connection, filled) is True:
+            return f"{partition} was attached to"
     return ""
 
 

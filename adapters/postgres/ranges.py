@@ -115,10 +115,11 @@ class _Keys:
 def _comparable(attribute: Attribute, expression: str) -> str:
     """An expression of the column's type, in an order that other databases have too."""
     column = attribute.column.type
-    if attribute.collatable:
-        return f'{expression} COLLATE "C"'
+    # A type with an order of its own (citext, an array, an enum) first: a collation alone would not change that order.
     if column.kind is Kind.JSON or (column.kind is Kind.TEXT and column.qualifier):
         return f'{expression}::text COLLATE "C"'
+    if attribute.collatable:
+        return f'{expression} COLLATE "C"'
     return expression
 
 

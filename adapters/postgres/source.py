@@ -188,7 +188,7 @@ class PostgresSource:
             raise PositionLost(what, "; ".join(losses), "All tables are copied again", resume=self._told)
         if losses:
             found = standing.mend(connection, found, server, after)
-            self._seal = publication.seal(connection)
+        publication.keep_up(connection, self._captured)
         self._told = None
         self._standing = standing.follow(connection, found, server)
 

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.postgres
 DDL = """
 CREATE TABLE keyed (b text COLLATE "C.utf8", a int, v text, PRIMARY KEY (a, b));
 CREATE TABLE loose (a int, b text, c bytea);
+CREATE TABLE odd (k text[] PRIMARY KEY);
 """
 _TEXT = st.sampled_from(["", "a", "B", "b", "é", "z", "ab", " ", "😀", "\uffff"])
 _LOOSE = st.tuples(
@@ -90,3 +91,13 @@ def test_a_missing_column_is_named(connection: Connection) -> None:
     schema = TableSchema("loose", (*table.schema.columns, Column("gone", Type(Kind.TEXT))))
     with pytest.raises(DatabaseRefused, match="gone"):
         read_range(connection, table, schema, None, None)
+
+
+def test_a_type_with_an_order_of_its_own_is_ordered_by_its_text(connection: Connection) -> None:
+    """As the other end orders it, which may be a database without such a type."""
+    table = read_tables(connection)["odd"]
+    connection.execute("""INSERT INTO odd VALUES ('{B}'), ('{a}'), ('{"a b"}'), ('{}')""")
+    (keys,) = read_range(connection, table, table.schema, None, None)
+    assert keys == sorted(map(str, keys))
+    assert last_key(connection, table, table.schema, None, 2) == (keys[1],)
+    assert read_range(connection, table, table.schema, (keys[1],), (keys[2],)) == ([keys[2]],)
