@@ -143,7 +143,7 @@ class Shell:
         return said.out
 
 
-def prepare(pair: Mixed, run: Shell, tables: Sequence[str] = ()) -> None:
+def prepare(pair: Mixed, run: Shell, tables: Sequence[str] = (), capture: str = "auto") -> None:
     """Init, pair by files, check, install: as the README has it."""
     at = f"127.0.0.1:{pair.port}"
     run("init", pair.primary.directory, "--name", "cms-east", "--database", pair.east.url, "--peer", at)
@@ -155,6 +155,7 @@ def prepare(pair: Mixed, run: Shell, tables: Sequence[str] = ()) -> None:
         run("pair", "-c", node.config, "--import", certificate)
     for node, database in zip(pair.nodes, (pair.east, pair.west), strict=True):
         set_up(node.config, tables)
+        node.config.write_text(node.config.read_text("utf-8").replace('capture = "auto"', f'capture = "{capture}"'))
         assert "installed" in run("check", "-c", node.config, code=1)
         assert "CREATE" in run("install", "-c", node.config, "--print")
         if database.path is None:
@@ -202,11 +203,14 @@ def test_unlike_databases_become_equal_and_stay_so(
         verify_and_leave(pair, run)
 
 
-def test_from_two_bare_databases_to_a_pair_and_back(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("capture", ["auto", "journal"])
+def test_from_two_bare_databases_to_a_pair_and_back(
+    capture: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Invariants 1 to 5 and 10: copy, live changes, a look at them, kills, verify, guard, and away."""
     run, shown = Shell(capsys), tmp_path / "tail"
     with drifted_pair(tmp_path, "postgres", "postgres") as pair:
-        prepare(pair, run)
+        prepare(pair, run, capture=capture)
         copy_and_follow(pair)
         with shown.open("w") as out:
             command = [COMMAND, "tail", "-c", str(pair.secondary.config), "--table", "users", "--json"]
@@ -230,4 +234,5 @@ def test_from_two_bare_databases_to_a_pair_and_back(capsys: pytest.CaptureFixtur
         for node, role in zip(pair.nodes, ("primary", "secondary"), strict=True):
             status = json.loads(run("status", "-c", node.config, "--json"))
             assert (status["role"], status["peer"]["connected"], status["counters"]["quarantined"]) == (role, True, 0)
+            assert status["capture"]["mode"] == ({"auto": "log"}.get(capture, capture) if role == "primary" else None)
         verify_and_leave(pair, run)
