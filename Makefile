@@ -16,7 +16,7 @@ ARGS ?=
 BENCH ?= full
 export BENCH
 
-.PHONY: help demo demo-postgres crash test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
+.PHONY: help demo demo-postgres crash crash-postgres test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -46,6 +46,9 @@ sim: $(STAMP) ## seeded worlds of two nodes with faults (SEEDS=10000; SEED=1 STO
 ROUNDS ?= 200
 crash: $(STAMP) ## a pair under load, its nodes killed at random moments (ROUNDS=200)
 	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e/test_crash.py -p no:xdist -k random_kills -s $(ARGS)
+
+crash-postgres: $(STAMP) ## the same with a PostgreSQL server at each node, killed as well (ROUNDS=200)
+	CRASH_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e/test_postgres_crash.py -p no:xdist -k random_kills -s $(ARGS)
 
 # The fuzzer is a large wheel that only some platforms have, so it is not in requirements.lock.
 TIME ?= 60

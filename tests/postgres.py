@@ -53,12 +53,14 @@ _SETTINGS: Mapping[str, str] = {
     "log_min_messages": "warning",
     "jit": "off",
 }
-# The server's life hangs on this shell's standard input, which the kernel closes with the test process.
+# The server's life hangs on this shell's standard input, which the kernel closes with the test process. Each line that
+# comes in starts the server, the first time or again.
 _KEEPER = """
 directory=$1; shift
-"$@" </dev/null >"$directory/log" 2>&1 &
-server=$!
-cat >/dev/null
+while read -r start; do
+  "$@" </dev/null >>"$directory/log" 2>&1 &
+  server=$!
+done
 kill -QUIT $server 2>/dev/null
 wait $server 2>/dev/null
 rm -rf "$directory"
@@ -105,8 +107,34 @@ class Cluster:
     """A running server."""
 
     directory: Path
-    port: int = 5432
-    keeper: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+    port: int
+    keeper: subprocess.Popen[bytes] = field(repr=False, compare=False)
+
+    def launch(self) -> None:
+        """Start the server, and wait until it answers."""
+        assert self.keeper.stdin is not None
+        self.keeper.stdin.write(b"start\n")
+        self.keeper.stdin.flush()
+        until = time.monotonic() + _START_S
+        while not self.answers():
+            if time.monotonic() > until or self.keeper.poll() is not None:
+                log = self.directory / "log"
+                pytest.fail(f"PostgreSQL did not start: {log.read_text()[-3000:] if log.exists() else 'no log'}")
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End the server as if its machine had failed, and remove it; also twice."""
+        assert self.keeper.stdin is not None
+        self.keeper.stdin.close()
+        self.keeper.wait()
 
     def url(self, database: str, user: str = _SUPERUSER) -> str:
         """The URL of one database, over the server's own Unix socket."""
@@ -149,11 +177,6 @@ class Cluster:
                 return
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-    def stop(self) -> None:
-        """End the server as if its machine had failed, and remove it."""
-        assert self.keeper is not None
-        _end(self.keeper)
 
     @contextmanager
     def database(self, stem: str = "test") -> Iterator[str]:
@@ -249,9 +272,9 @@ def _serve(directory: Path, install: Path, settings: Mapping[str, str]) -> Clust
         ["/bin/sh", "-c", _KEEPER, "keeper", directory, install / "bin/postgres", "-D", directory / "store", *options],
         stdin=subprocess.PIPE, user=_owner(), cwd="/", env=_environment(), start_new_session=True,
     )  # fmt: skip
-    atexit.register(_end, keeper)
     started = Cluster(directory, int(chosen.get("port", "5432")), keeper)
-    _wait(started, keeper)
+    atexit.register(started.stop)
+    started.launch()
     return started
 
 
@@ -279,27 +302,6 @@ def _is_emptied(connection: psycopg.Connection[tuple[object, ...]], name: str) -
     connection.execute(f"ALTER DATABASE {name} RESET ALL".encode())
     (left,) = connection.execute(_LEFT.encode()).fetchone() or (1,)
     return not left
-
-
-def _wait(started: Cluster, keeper: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + _START_S
-    while True:
-        try:
-            started.execute("SELECT 1")
-        except psycopg.OperationalError:
-            if time.monotonic() > until or keeper.poll() is not None:
-                log = started.directory / "log"
-                pytest.fail(f"PostgreSQL did not start: {log.read_text() if log.exists() else 'no log'}")
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _end(keeper: subprocess.Popen[bytes]) -> None:
-    assert keeper.stdin is not None
-    if not keeper.stdin.closed:
-        keeper.stdin.close()
-    keeper.wait()
 
 
 def _environment() -> dict[str, str]:

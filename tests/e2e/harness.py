@@ -69,6 +69,8 @@ class NodeAt:
     database: Path
     name: str
     process: subprocess.Popen[bytes] | None = None
+    url: str = ""
+    """Of the database, where it is no file."""
 
     @property
     def config(self) -> Path:
@@ -197,20 +199,25 @@ def make_pair(
     directory: Path, databases: tuple[Path, Path], replicated: Mapping[str, str], tables: Sequence[str] = ()
 ) -> Pair:
     """Make both nodes, paired and installed, without starting them. `tables` are lines for [tables]."""
-    port = free_port()
     east = NodeAt(directory / "east", databases[0], "cms-east")
     west = NodeAt(directory / "west", databases[1], "cms-west")
+    return Pair(east, west, replicated, set_up_pair(east, west, tables))
+
+
+def set_up_pair(east: NodeAt, west: NodeAt, tables: Sequence[str] = ()) -> int:
+    """Init, pair and install two nodes; gives the port that the secondary listens on."""
+    port = free_port()
     _in_process("init", str(east.directory), *_named(east), "--peer", f"127.0.0.1:{port}")
     _in_process("init", str(west.directory), *_named(west), "--role", "secondary", "--listen", f"127.0.0.1:{port}")
     for node, peer in ((east, west), (west, east)):
         Identity.of(node.state).pin(Identity.of(peer.state).own(), expected=peer.name, own_name=node.name)
         set_up(node.config, tables)
         _in_process("install", "-c", str(node.config))
-    return Pair(east, west, replicated, port)
+    return port
 
 
 def _named(node: NodeAt) -> list[str]:
-    return ["--name", node.name, "--database", f"sqlite:///{node.database}"]
+    return ["--name", node.name, "--database", node.url or f"sqlite:///{node.database}"]
 
 
 def _in_process(*arguments: str) -> None:

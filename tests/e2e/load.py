@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import psycopg
 
 ACCOUNTS, SEATS, PARENTS = 20, 10, 8
 SUM = 1000 * ACCOUNTS
@@ -35,16 +39,35 @@ SCHEMA = """
     CREATE TABLE line (step INTEGER, note TEXT);
     CREATE TABLE step (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
 """
+_NO_PRAGMA = "PRAGMA journal_mode = WAL;", ""
+_KEYED_LINE = "line (", "line (n INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+"""A log names a row by its key."""
+Database = Path | str
+"""A SQLite file, or the URL of a PostgreSQL database."""
 
 
-def create(path: Path, *, with_rows: bool) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(SCHEMA)
-        if with_rows:
-            connection.executemany("INSERT INTO account VALUES (?, 1000)", [(i,) for i in range(ACCOUNTS)])
-            connection.executemany("INSERT INTO seat VALUES (?, ?)", [(i, f"agent {i}") for i in range(SEATS)])
-            connection.executemany("INSERT INTO parent VALUES (?, 0)", [(i,) for i in range(PARENTS)])
-            connection.execute("INSERT INTO step VALUES (1, 0)")
+def create(database: Database, *, with_rows: bool) -> None:
+    """Make the tables, and on a primary the rows that the work starts from."""
+    with connected(database) as connection:
+        script = SCHEMA if isinstance(database, Path) else SCHEMA.replace(*_NO_PRAGMA).replace(*_KEYED_LINE)
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(statement)
+        rows = [f"INSERT INTO account VALUES ({i}, 1000)" for i in range(ACCOUNTS)]
+        rows += [f"INSERT INTO seat VALUES ({i}, 'agent {i}')" for i in range(SEATS)]
+        rows += [f"INSERT INTO parent VALUES ({i}, 0)" for i in range(PARENTS)]
+        for statement in [*rows, "INSERT INTO step VALUES (1, 0)"] if with_rows else ():
+            connection.execute(statement)
+
+
+@contextmanager
+def connected(database: Database) -> Iterator[Any]:
+    """A connection that commits what nothing else makes part of a transaction."""
+    if isinstance(database, Path):
+        with closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as connection:
+            yield connection
+    else:
+        with psycopg.connect(database, autocommit=True) as server:
+            yield server
 
 
 def lines_of(step: int) -> int:
@@ -57,78 +80,101 @@ def lines_until(step: int) -> int:
 
 
 class Load(threading.Thread):
-    """Changes the primary until told to stop, one transaction a step."""
+    """Changes the primary until told to stop, one transaction a step; a server that is gone is waited for."""
 
-    def __init__(self, path: Path, seed: int, pause_s: float = 0.005) -> None:
+    def __init__(self, database: Database, seed: int, pause_s: float = 0.005) -> None:
         super().__init__(name="load", daemon=True)
         self.steps = 0
         self.failure: BaseException | None = None
-        self._path = path
+        self._database = database
+        self._begin = "BEGIN IMMEDIATE" if isinstance(database, Path) else "BEGIN"
         self._random = Random(seed)
         self._pause_s = pause_s
         self._ending = threading.Event()
 
     def run(self) -> None:
         try:
-            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=30)) as connection:
-                while not self._ending.wait(self._pause_s):
-                    self._step(connection)
+            while not self._ending.is_set():
+                try:
+                    self._work()
+                except psycopg.OperationalError:
+                    self._ending.wait(0.05)
         except BaseException as error:
             self.failure = error
             raise
+
+    def _work(self) -> None:
+        with connected(self._database) as connection:
+            # A commit whose answer was lost may have happened.
+            self.steps = int(connection.execute("SELECT number FROM step").fetchone()[0])
+            while not self._ending.wait(self._pause_s):
+                self._step(connection)
 
     def end(self) -> None:
         self._ending.set()
         self.join(30)
         assert self.failure is None
 
-    def _step(self, connection: sqlite3.Connection) -> None:
+    def _step(self, connection: Any) -> None:  # noqa: ANN401  either driver's
         number = self.steps + 1
         run = connection.execute
-        run("BEGIN IMMEDIATE")
+        run(self._begin)
         amount, giver, taker = self._random.randint(1, 50), *self._random.sample(range(ACCOUNTS), 2)
-        run("UPDATE account SET balance = balance - ? WHERE id = ?", (amount, giver))
-        run("UPDATE account SET balance = balance + ? WHERE id = ?", (amount, taker))
+        run(f"UPDATE account SET balance = balance - {amount} WHERE id = {giver}")
+        run(f"UPDATE account SET balance = balance + {amount} WHERE id = {taker}")
         self._swap(connection)
         self._children(connection, number)
-        connection.executemany("INSERT INTO line VALUES (?, ?)", [(number, f"line of {number}")] * lines_of(number))
-        run("UPDATE step SET number = ?", (number,))
+        for _ in range(lines_of(number)):
+            run(f"INSERT INTO line (step, note) VALUES ({number}, 'line of {number}')")
+        run(f"UPDATE step SET number = {number}")
         run("COMMIT")
         self.steps = number
 
-    def _swap(self, connection: sqlite3.Connection) -> None:
+    def _swap(self, connection: Any) -> None:  # noqa: ANN401
         one, other = self._random.sample(range(SEATS), 2)
-        names = dict(connection.execute("SELECT place, holder FROM seat WHERE place IN (?, ?)", (one, other)))
-        put = "UPDATE seat SET holder = ? WHERE place = ?"
-        connection.execute(put, (None, one))
-        connection.execute(put, (names[one], other))
-        connection.execute(put, (names[other], one))
+        names = dict(connection.execute(f"SELECT place, holder FROM seat WHERE place IN ({one}, {other})").fetchall())
+        connection.execute(f"UPDATE seat SET holder = NULL WHERE place = {one}")
+        connection.execute(f"UPDATE seat SET holder = '{names[one]}' WHERE place = {other}")
+        connection.execute(f"UPDATE seat SET holder = '{names[other]}' WHERE place = {one}")
 
-    def _children(self, connection: sqlite3.Connection, number: int) -> None:
+    def _children(self, connection: Any, number: int) -> None:  # noqa: ANN401
         parent = self._random.randrange(PARENTS)
         if self._random.random() < 0.3:
-            gone = connection.execute("DELETE FROM child WHERE parent = ?", (parent,)).rowcount
-            connection.execute("UPDATE parent SET children = children - ? WHERE id = ?", (gone, parent))
+            gone = connection.execute(f"DELETE FROM child WHERE parent = {parent}").rowcount
+            connection.execute(f"UPDATE parent SET children = children - {gone} WHERE id = {parent}")
         else:
-            connection.execute("INSERT INTO child VALUES (?, ?, ?)", (parent, number, f"child {number}"))
-            connection.execute("UPDATE parent SET children = children + 1 WHERE id = ?", (parent,))
+            connection.execute(f"INSERT INTO child VALUES ({parent}, {number}, 'child {number}')")
+            connection.execute(f"UPDATE parent SET children = children + 1 WHERE id = {parent}")
 
 
 class Reader(threading.Thread):
     """Looks at the secondary as fast as it can, each time in one snapshot, and keeps what can not be."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__(name="reader", daemon=True)
         self.looks = 0
+        self.setbacks = 0
+        """How often a server that had died came back with fewer steps than it had shown."""
         self.torn: list[str] = []
-        self._path = path
+        self._database = database
+        self._begin = "BEGIN" if isinstance(database, Path) else "BEGIN ISOLATION LEVEL REPEATABLE READ"
         self._newest = 0
         self._ending = threading.Event()
 
     def run(self) -> None:
-        with closing(sqlite3.connect(self._path, isolation_level=None, timeout=30)) as connection:
+        while not self._ending.is_set():
+            try:
+                self._read()
+            except psycopg.OperationalError:
+                self._ending.wait(0.05)
+
+    def _read(self) -> None:
+        with connected(self._database) as connection:
+            found = int(connection.execute("SELECT number FROM step").fetchone()[0])
+            self.setbacks += found < self._newest
+            self._newest = found
             while not self._ending.wait(0.002):
-                connection.execute("BEGIN")
+                connection.execute(self._begin)
                 self.torn += [f"look {self.looks}: {problem}" for problem in self._problems(connection)]
                 connection.execute("COMMIT")
                 self.looks += 1
@@ -139,7 +185,7 @@ class Reader(threading.Thread):
         assert self.looks > 0
         assert self.torn == []
 
-    def _problems(self, connection: sqlite3.Connection) -> list[str]:
+    def _problems(self, connection: Any) -> list[str]:  # noqa: ANN401
         def one(sql: str) -> int:
             return int(connection.execute(sql).fetchone()[0])
 

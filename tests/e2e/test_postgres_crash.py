@@ -1,0 +1,141 @@
+"""Crashes of nodes and of PostgreSQL servers under load: invariants 1 (no loss), 2 (atomic), 3 (ordered), 9 (durable).
+
+The servers write to their disks as in production. `CRASH_ROUNDS` sets how many rounds are run, `CRASH_SEED` repeats
+their choices.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.e2e import load
+from tests.e2e.harness import NodeAt, Pair, alive, eventually, set_up_pair
+from tests.e2e.servers import durable_server, kill, stop_immediately
+from tests.postgres import Cluster
+
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
+SEED = int(os.environ.get("CRASH_SEED", "0")) or Random().randrange(1, 2**31)
+ROUND_S = 60
+LOSSES_TRIED_MAX = 20
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.slow,
+    pytest.mark.timeout(180 + ROUNDS * ROUND_S),
+    pytest.mark.skipif(sys.platform != "linux", reason="a server's processes are found in /proc"),
+]
+
+
+@dataclass(kw_only=True)
+class Servers(Pair):
+    """A pair, each node with a PostgreSQL server of its own."""
+
+    east: Cluster
+    west: Cluster
+
+    def projection(self, node: NodeAt) -> dict[str, list[tuple[Any, ...]]]:
+        with closing(psycopg.connect(node.url)) as connection:
+            return {
+                table: sorted(connection.execute(f"SELECT {columns} FROM {table}".encode()).fetchall(), key=repr)
+                for table, columns in self.replicated.items()
+            }
+
+    def applied_step(self) -> int:
+        with closing(psycopg.connect(self.secondary.url)) as connection:
+            return int(connection.execute("SELECT number FROM step").fetchall()[0][0])
+
+    def passes(self, work: load.Load, steps: int) -> None:
+        """Until the secondary shows a step that was made that many after this moment."""
+        aim = work.steps + steps
+        eventually(lambda: work.failure or self.applied_step() >= aim, f"step {aim} on the secondary", ROUND_S)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Servers]:
+    """A pair at work. The secondary's server keeps commits that nobody waits for in its memory as long as it may."""
+    east, west = durable_server(), durable_server(wal_writer_delay="10s")
+    primary, secondary = (
+        NodeAt(tmp_path / name, Path(), f"cms-{name}", url=server.create(name))
+        for name, server in (("east", east), ("west", west))
+    )
+    for node in (primary, secondary):
+        load.create(node.url, with_rows=node is primary)
+    made = Servers(
+        primary, secondary, load.REPLICATED, set_up_pair(primary, secondary, load.TABLES), east=east, west=west
+    )
+    try:
+        with alive(made):
+            made.start()
+            made.until_streaming()
+            yield made
+    finally:
+        east.stop()
+        west.stop()
+
+
+def troubles(pair: Servers, chance: Random) -> list[tuple[Callable[[], None], Callable[[], None]]]:
+    """What may go down in a round, with what brings it back."""
+    found: list[tuple[Callable[[], None], Callable[[], None]]] = [(node.kill, node.start) for node in pair.nodes]
+    servers = (pair.east, pair.west)
+    found += [(partial(chance.choice((kill, stop_immediately)), server), server.launch) for server in servers]
+    return chance.sample(found, chance.choice((1, 1, 2, 3)))
+
+
+def unharmed(pair: Servers, work: load.Load, reader: load.Reader) -> None:
+    """All that was committed is there, once, and nobody had to copy a table again to get there."""
+    work.end()
+    pair.until_equal(ROUND_S)
+    reader.end()
+    assert pair.applied_step() == work.steps
+    assert pair.primary.run_cli("verify").returncode == 0
+    assert "copying all tables again" not in pair.primary.log.read_text()
+    assert [code for node in pair.nodes if (code := node.stop()) != 0] == []
+
+
+def test_random_kills_of_nodes_and_servers_lose_nothing_and_tear_nothing(pair: Servers) -> None:
+    """Invariants 1 to 4 and 9, whoever goes down, in whatever company, and when."""
+    print(f"CRASH_SEED={SEED}")  # noqa: T201  shown where the test fails
+    chance = Random(SEED)
+    work, reader = load.Load(pair.primary.url, SEED), load.Reader(pair.secondary.url)
+    work.start()
+    reader.start()
+    pair.passes(work, 5)
+    for _ in range(ROUNDS):
+        # Some troubles meet what is still recovering from the ones before.
+        aim = work.steps + chance.randrange(1, 60)
+        eventually(lambda aim=aim: work.failure or work.steps >= aim, f"step {aim}", ROUND_S)  # type: ignore[misc]
+        down = troubles(pair, chance)
+        for go_down, _ in down:
+            go_down()
+        for _, come_back in chance.sample(down, len(down)):
+            come_back()
+        if chance.random() < 0.7:
+            pair.passes(work, 3)
+    unharmed(pair, work, reader)
+
+
+def test_commits_that_a_crashed_secondary_had_only_in_memory_come_again(pair: Servers) -> None:
+    """Invariants 1 and 9: what was shown and not yet flushed is gone with the server, and the primary still has it."""
+    work, reader = load.Load(pair.primary.url, SEED), load.Reader(pair.secondary.url)
+    work.start()
+    reader.start()
+    for _ in range(LOSSES_TRIED_MAX):
+        pair.passes(work, 5)
+        kill(pair.west)
+        pair.west.launch()
+        if reader.setbacks:
+            break
+    pair.passes(work, 5)
+    assert reader.setbacks, "no kill met a commit that was not on the disk"
+    unharmed(pair, work, reader)
