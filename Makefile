@@ -16,7 +16,7 @@ ARGS ?=
 BENCH ?= full
 export BENCH
 
-.PHONY: help demo demo-postgres crash crash-postgres test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
+.PHONY: help compile demo demo-postgres crash crash-postgres test sim fuzz fuzz-keep lint format bench bench-peers bench-compare lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -30,6 +30,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+compile: $(STAMP) ## compile the loop over raw rows again, after a change to it; an installation has tried already
+	$(BIN)/python hatch_build.py
 
 demo: $(STAMP) ## two nodes on this machine, call traffic beside admin changes, verified at the end
 	$(BIN)/admin-sync demo $(ARGS)

@@ -53,7 +53,7 @@ class Script:
         if lines.said is Op.INSERT:
             self._pieces.append((statements.copy_into(everything), lines.body))
             return
-        present = statements.key if lines.said is Op.DELETE else everything
+        present = tuple(sorted(statements.key)) if lines.said is Op.DELETE else everything
         self._pieces += self._session.staging(statements, present, lines.body)
         if lines.said is Op.DELETE:
             self.add(statements.delete((False,) * len(present), staged=True))

@@ -8,15 +8,14 @@ that a value that must be unique is given up before it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 from typing import Final, cast
 
-from sync.model.change import ABSENT, Block, Op, Value
+from sync.model.change import Block, Op
 from sync.model.lines import Lines
-from sync.model.schema import Kind, Type
-from sync.model.texts import Raw
+from sync.model.schema import Kind, TableSchema, Type
 from sync.model.tuples import Tuples
 
 _EXACT: Final = frozenset(
@@ -37,8 +36,6 @@ _EXACT: Final = frozenset(
 _IS_DELETE: Final = bytes(op == Op.DELETE for op in range(256))
 _IS_NEW: Final = bytes(op == Op.INSERT for op in range(256))
 _IS_UPSERT: Final = bytes(op == Op.UPSERT for op in range(256))
-_ESCAPED: Final = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t"))
-_NULL: Final = b"\\N"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +47,25 @@ class Opened:
     """All rows as lines."""
     lines: list[bytes]
     """Each row's line without its end; none where all rows are new, so that it does not matter which is which."""
-    keys: Sequence[Hashable]
-    """The key of each of `lines`."""
-    gone: list[bytes]
-    """The line of its key for each row that was deleted, in order."""
+    keys: list[bytes]
+    """The key of each of `lines`, as it stands in the raw row."""
 
 
 def opened(block: Block, *, keyed: bool = False) -> Opened | None:
-    """Take a block apart; None where its values have to be looked at. `keyed` wants the lines also of new rows."""
+    """Take a block apart; None where its values have to be looked at. `keyed` wants the lines also of new rows.
+
+    Raises `ProtocolError` where the rows are malformed.
+    """
     raw, schema, ops = block.columns, block.schema, block.ops
     if not isinstance(raw, Tuples) or not ops or Op.TRUNCATE in ops:
         return None
     keyed = keyed or ops.count(Op.INSERT) != len(ops)
     if keyed and not (schema.key and all(_is_exact(schema.columns[at].type) for at in schema.key)):
         return None
-    columns: Sequence[Sequence[Raw | Value]] = raw.texts()
-    identity = [columns[at] for at in schema.key] if keyed else []
-    if any(None in column or ABSENT in column for column in identity):
+    lines, keys, partial, body = raw.lines(schema.key if keyed else ())
+    if b"" in keys or any(ops[row] != Op.DELETE for row in partial):
         return None
-    is_delete = ops.translate(_IS_DELETE)
-    lines = _plain(columns) if raw.dense else []
-    body = b"\n".join(lines)
-    if not lines or not _is_clean(body, len(ops), len(columns)):
-        cells = _escaped(columns, is_delete)
-        if cells is None:
-            return None
-        columns = cells
-        lines = _plain(columns)
-        body = b"\n".join(lines)
-    if not keyed:
-        return Opened(block, body + b"\n", [], (), [])
-    gone = [columns[at] for at in schema.key] if Op.DELETE in ops else []
-    keys = identity[0] if len(identity) == 1 else list(zip(*identity, strict=True))
-    return Opened(block, body + b"\n", lines, keys, list(compress(_plain(gone), is_delete)) if gone else [])
+    return Opened(block, body + b"\n", lines if keyed else [], keys)
 
 
 def lines(blocks: Iterable[Opened]) -> list[Lines] | None:
@@ -118,8 +101,8 @@ def _of_table(run: Sequence[Opened]) -> list[Lines] | None:
     keys = list(chain.from_iterable(each.keys for each in run))
     if ops.count(Op.UPDATE) == len(ops) and len(set(keys)) == len(keys):
         return [Lines(schema, Op.UPDATE, b"".join([each.body for each in run]), len(ops))]
-    gone = dict(zip(compress(keys, ops.translate(_IS_DELETE)), chain.from_iterable(e.gone for e in run), strict=True))
-    last: dict[Hashable, bytes] = {}
+    gone = list(dict.fromkeys(compress(keys, ops.translate(_IS_DELETE))))
+    last: dict[bytes, bytes] = {}
     for op, key, line in zip(ops, keys, chain.from_iterable(each.lines for each in run), strict=True):
         if op == Op.DELETE:
             last.pop(key, None)
@@ -128,7 +111,7 @@ def _of_table(run: Sequence[Opened]) -> list[Lines] | None:
     new = {*gone, *compress(keys, ops.translate(_IS_NEW))}
     unsure = set(compress(keys, ops.translate(_IS_UPSERT))) - new
     groups = [
-        (Op.DELETE, list(gone.values())),
+        (Op.DELETE, _key_lines(schema, gone)),
         (Op.UPDATE, [line for key, line in last.items() if key not in new and key not in unsure]),
         (Op.UPSERT, [line for key, line in last.items() if key in unsure]),
         (Op.INSERT, [line for key, line in last.items() if key in new]),
@@ -140,32 +123,7 @@ def _is_exact(type_: Type) -> bool:
     return type_.kind in _EXACT and (type_.kind is not Kind.TEXT or not type_.qualifier)
 
 
-def _plain(columns: Sequence[Sequence[Raw | Value]]) -> list[bytes]:
-    return list(map(b"\t".join, zip(*columns, strict=True)))
-
-
-def _is_clean(body: bytes, rows: int, width: int) -> bool:
-    """Whether no text holds what means something else in a line."""
-    if b"\\" in body or b"\r" in body:
-        return False
-    return body.count(b"\n") == rows - 1 and body.count(b"\t") == rows * (width - 1)
-
-
-def _escaped(columns: Sequence[Sequence[Raw | Value]], is_delete: bytes) -> list[list[bytes]] | None:
-    """The cells of lines; None where a row was not sent whole, or holds what no text of PostgreSQL can."""
-    cells: list[list[bytes]] = []
-    for column in columns:
-        if ABSENT in column and any(
-            value is ABSENT and not gone for value, gone in zip(column, is_delete, strict=True)
-        ):
-            return None
-        joined = b"\0".join([value if isinstance(value, bytes) else b"" for value in column])
-        if joined.count(b"\0") != len(column) - 1:
-            return None
-        for special, escape in _ESCAPED:
-            joined = joined.replace(special, escape)
-        made = joined.split(b"\0")
-        if None in column:
-            made = [_NULL if value is None else cell for value, cell in zip(column, made, strict=True)]
-        cells.append(made)
-    return cells
+def _key_lines(schema: TableSchema, keys: Sequence[bytes]) -> list[bytes]:
+    """Keys that stand as in a raw row, as lines."""
+    columns = TableSchema(schema.name, tuple(schema.columns[at] for at in sorted(schema.key)))
+    return Tuples(columns, b"".join(keys), len(keys)).lines(())[0]

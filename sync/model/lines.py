@@ -16,7 +16,7 @@ class Lines:
     """Rows of one table that all want the same. No row stands there twice, unless it is said to be new.
 
     `said` is INSERT (the row is new), UPDATE (it is there), UPSERT (nobody knows) or DELETE. `body` holds a line for
-    each row, ended by a newline: all columns of the schema, of a DELETE those of the key in key order.
+    each row, ended by a newline: all columns of the schema, of a DELETE those of the key, both in the schema's order.
     """
 
     schema: TableSchema

@@ -12,18 +12,18 @@ found nowhere else, and a body of nothing but such texts is taken apart by one s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 from operator import itemgetter
-from struct import Struct, error
-from typing import Final, NoReturn, overload
+from typing import Final, NoReturn, cast, overload
 
 from sync.errors import ProtocolError
+from sync.model import walk
 from sync.model.schema import TableSchema
 from sync.model.texts import Raw, decode
 from sync.model.value import ABSENT, Value
 
-TEXT, NULL, UNCHANGED = b"tnu"
+TEXT, NULL, UNCHANGED = walk.TEXT, walk.NULL, walk.UNCHANGED
 MARK: Final = b"t\0\0"
 """How a text of less than 64 KiB begins."""
 LONG_BYTES: Final = 1 << 16
@@ -32,9 +32,7 @@ LONG_BYTES: Final = 1 << 16
 _FALSE_MARK: Final = b"t\0" + MARK
 _FALSE_MARK_BYTES: Final = 0x740000
 """The shortest text whose length looks like a mark."""
-_NOTHING: Final[Mapping[int, Value]] = {NULL: None, UNCHANGED: ABSENT}
 _value_of = itemgetter(slice(2, None))
-_length_at: Final = Struct(">I").unpack_from
 
 
 class Tuples(Sequence[list[Value]]):
@@ -93,6 +91,13 @@ class Tuples(Sequence[list[Value]]):
     def texts(self) -> list[list[Raw | Value]]:
         """One list for each column: texts as bytes, None for NULL, ABSENT. Made anew with each call."""
         return texts(self.body, self.rows, self.width)
+
+    def lines(self, key: Sequence[int]) -> tuple[list[bytes], list[bytes], list[int], bytes]:
+        """See `walk.lines`: the lines, the keys over these columns, which rows lack a value; and all lines as one."""
+        try:
+            return _lines(self, key)
+        except ValueError as error:
+            _malformed(f"raw rows of {self.schema.name}", str(error))
 
     def cells(self) -> list[bytes]:
         """Every value as it stands in the body, kind and length included, row after row."""
@@ -157,11 +162,13 @@ def texts(body: bytes, rows: int, width: int) -> list[list[Raw | Value]]:
     """One list for each column: texts as bytes, None for NULL, ABSENT. Raises `ProtocolError`."""
     count = rows * width
     flat: list[Raw | Value]
-    if is_dense(body, count):
+    if not walk.COMPILED and is_dense(body, count):
         flat = list(map(_value_of, body.split(MARK)[1:]))
     else:
-        bounds = zip(*_bounds(body, count), strict=True)
-        flat = [body[start + 5 : end] if end - start > 1 else _NOTHING[body[start]] for start, end in bounds]
+        try:
+            flat = cast("list[Raw | Value]", walk.values(body, count, ABSENT))
+        except ValueError as error:
+            _malformed("raw rows", str(error))
     return [flat[at::width] for at in range(width)]
 
 
@@ -172,28 +179,34 @@ def cells(body: bytes, count: int) -> list[bytes]:
     return [body[start:end] for start, end in zip(*_bounds(body, count), strict=True)]
 
 
+def _lines(raw: Tuples, key: Sequence[int]) -> tuple[list[bytes], list[bytes], list[int], bytes]:
+    if not walk.COMPILED and not key and raw.dense:
+        made: list[bytes] = list(map(b"\t".join, zip(*raw.texts(), strict=True)))
+        body = b"\n".join(made)
+        if _is_clean(body, raw.rows, raw.width, 0):
+            return made, [], [], body
+    is_key = bytes(at in key for at in range(raw.width))
+    made, keys, partial, nulls = walk.lines(raw.body, raw.rows, raw.width, is_key, False)  # noqa: FBT003
+    body = b"\n".join(made)
+    if not _is_clean(body, raw.rows, raw.width, nulls, len(partial)):
+        made, *_ = walk.lines(raw.body, raw.rows, raw.width, b"\0" * raw.width, True)  # noqa: FBT003
+        body = b"\n".join(made)
+    return made, keys, partial, body
+
+
+def _is_clean(body: bytes, rows: int, width: int, nulls: int, partial: int = 0) -> bool:
+    """Whether no text holds what means something else in a line."""
+    if body.count(b"\\") != nulls or b"\r" in body:
+        return False
+    return body.count(b"\n") == rows - 1 and body.count(b"\t") == (rows - partial) * (width - 1)
+
+
 def _bounds(body: bytes, count: int, where: str = "raw rows") -> tuple[list[int], list[int]]:
     """Where each value begins and ends. Raises `ProtocolError` where the body is not exactly `count` values."""
-    if count > len(body):
-        _malformed(where, f"{len(body)} bytes do not hold {count} values")
-    ends: list[int] = []
-    add = ends.append
-    at, size = 0, len(body)
     try:
-        for _ in range(count):
-            kind = body[at]
-            if kind == TEXT:
-                at += 5 + _length_at(body, at + 1)[0]
-            elif kind in (NULL, UNCHANGED):
-                at += 1
-            else:
-                _malformed(where, f"a value is of the unknown kind {kind}")
-            add(at)
-    except (IndexError, error):
-        at = size + 1
-    if at != size:
-        _malformed(where, f"their {size} bytes are longer or shorter than {count} values")
-    return [0, *ends[:-1]] if ends else [], ends
+        return walk.bounds(body, count)
+    except ValueError as error:
+        _malformed(where, str(error))
 
 
 def _malformed(where: str, why: str) -> NoReturn:

@@ -168,7 +168,8 @@ def test_one_large_value_among_many_is_seen() -> None:
 
 
 def raw(position: int, rows: int, start: int = 0) -> Transaction:
-    cell = b"t\0\0\0\1%d" % position
+    text = b"%d" % position
+    cell = b"t" + len(text).to_bytes(4, "big") + text
     block = Block(ONE, bytes([Op.INSERT]) * rows, Tuples(ONE, 2 * cell * rows, rows), range(start, start + rows))
     return Transaction(Position(position), position * 1000, (block,))
 
