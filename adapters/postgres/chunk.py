@@ -90,6 +90,8 @@ def read(
     given = tuple(given)
     for _ in range(_TRIES):
         with transaction(connection, _SNAPSHOT):
+            # Before the snapshot is taken: to one from before a rewrite, the table would look empty.
+            connection.execute(f"LOCK TABLE {table.only} IN ACCESS SHARE MODE".encode())
             row = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
             if row is not None and not hidden(str(row[0]), given):
                 upto = request.upto

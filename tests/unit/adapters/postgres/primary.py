@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psycopg
 
 from adapters.parts import Limits
@@ -50,6 +52,13 @@ class Primary:
     def ask(self, query: str) -> list[Row]:
         """What a user sees."""
         return list(self.app.execute(query.encode()).fetchall())
+
+    def await_lock(self) -> None:
+        """Return once a session waits for a lock."""
+        waiting = "SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = current_database()"  # noqa: E501
+        until = time.monotonic() + 30
+        while not self.ask(waiting):
+            assert time.monotonic() < until
 
     def survey(self) -> dict[str, TableSchema]:
         """Everything that can be captured, without local columns."""

@@ -175,6 +175,23 @@ def test_chunks_are_exact_while_others_write(primary: Make) -> None:
             writer.join()
 
 
+def test_a_chunk_of_a_table_that_is_being_rewritten_is_not_empty(primary: Make) -> None:
+    """Invariant 1: a snapshot from before a rewrite shows no row, and every row of the target would be deleted."""
+    made = primary("CREATE TABLE t (id int PRIMARY KEY, mine int)", "t.mine")
+    made.run("INSERT INTO t VALUES (1, 1), (2, 2)")
+    made.read()
+    with psycopg.connect(made.url) as app:
+        app.execute("ALTER TABLE t ALTER mine TYPE bigint")
+        found: list[Transaction] = []
+        request = ChunkRequest(1, 0, "t", Purpose.REPLACE)
+        reader = threading.Thread(target=lambda: found.extend(made.read(request)))
+        reader.start()
+        made.await_lock()
+        app.commit()
+        reader.join()
+    assert found[-1].chunks[0].columns == ([1, 2],)
+
+
 def _hold_chunks_against_the_stream(made: Primary) -> None:
     rows: dict[Row, Row] = {}
     covered: Row | None = None
