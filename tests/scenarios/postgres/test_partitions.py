@@ -61,3 +61,17 @@ def test_the_secondary_refuses_local_writes_to_its_partitions_too(pair: Pair) ->
     for table in ("t", "t_north", "t_rest0"):
         pair.west.refuses(f"DELETE FROM {table}", "make the change on cms-east")
         pair.west.refuses(f"TRUNCATE {table}", "make the change on cms-east")
+
+
+def test_truncating_a_single_partition_is_not_in_the_log_and_verify_tells(pair: Pair) -> None:
+    """The limit: PostgreSQL publishes a TRUNCATE through the root only where it names the root."""
+    pair.create(*BY_LIST)
+    pair.begin()
+    pair.do(FILL)
+    pair.east.run("TRUNCATE t_north")
+    pair.settle()
+    assert not pair.verify()["equal"]
+    pair.snapshot("t")
+    pair.copied(2)
+    pair.equal()
+    pair.do("DELETE FROM t_rest")

@@ -37,6 +37,18 @@ def test_a_table_that_is_not_replicated_keeps_its_rows(pair: Pair) -> None:
     assert pair.west.ask("SELECT id, a FROM b") == [("1", "1")]
 
 
+def test_rows_outside_of_a_row_rule_stay(pair: Pair) -> None:
+    """Invariant 5: they are the secondary's own."""
+    pair.create("CREATE TABLE t (id int PRIMARY KEY, site int)")
+    pair.west.run("INSERT INTO t VALUES (100, 2)")
+    pair.begin(rows={"t": "site = 1"})
+    pair.east.run("INSERT INTO t VALUES (1, 1), (2, 1), (3, 2)")
+    pair.settle()
+    pair.east.run("TRUNCATE t", "INSERT INTO t VALUES (4, 1)")
+    pair.settle()
+    assert pair.west.ask("SELECT id, site FROM t") == [("100", "2"), ("4", "1")]
+
+
 def test_an_old_snapshot_goes_on_seeing_the_rows(pair: Pair) -> None:
     """Invariant 2: a reader of the secondary that began before sees the table as it was then."""
     pair.create("CREATE TABLE t (id int PRIMARY KEY)")
