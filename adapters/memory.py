@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from adapters.memory_database import Committed, Draft, MemoryDatabase, State, between, identity_of, project
-from sync.errors import CatalogChanged, DatabaseRefused, PositionLost
+from sync.errors import CatalogChanged, DatabaseRefused, PositionLost, TableRefused
 from sync.model.alteration import AddColumn, Alteration, CreateTable, WidenColumn
 from sync.model.batch import Checkpoint, Chunk, ChunkRequest, Transaction
 from sync.model.catalog import Finding, Severity, TableFacts
@@ -181,6 +181,8 @@ class MemoryTarget:
                 case CreateTable():
                     table = step.schema
                 case AddColumn() if table is not None:
+                    if step.column.name in table.column_names:
+                        raise TableRefused(schema.name, f"column {step.column.name} exists already")
                     table = TableSchema(table.name, (*table.columns, step.column), table.key)
                 case WidenColumn() if table is not None:
                     columns = tuple(step.column if c.name == step.column.name else c for c in table.columns)

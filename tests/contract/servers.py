@@ -70,6 +70,10 @@ class Server(Protocol):
         ...
 
     def create(self, schemas: Iterable[TableSchema]) -> None: ...
+    def extend(self, schema: TableSchema, default: int) -> None:
+        """Give a table the last column of this schema, with a default for the rows that are there and to come."""
+        ...
+
     def site(self) -> Site: ...
     def source(self, part_rows_max: int = 20_000) -> Source: ...
     def target(self) -> Target: ...
@@ -100,7 +104,11 @@ class MemoryServer:
         return True
 
     def create(self, schemas: Iterable[TableSchema]) -> None:
-        self.database = MemoryDatabase(schemas, name=self.database.name)
+        for schema in schemas:
+            self.database.define(schema)
+
+    def extend(self, schema: TableSchema, default: int) -> None:
+        self.database.define(schema, {schema.column_names[-1]: default})
 
     def site(self) -> Site:
         return MemorySite(self.database)
@@ -171,6 +179,11 @@ class SqliteServer:
             if schema.key:
                 lines.append("PRIMARY KEY (" + ", ".join(f'"{name}"' for name in schema.key_names) + ")")
             self.app.execute(f'CREATE TABLE "{schema.name}" ({", ".join(lines)})')
+
+    def extend(self, schema: TableSchema, default: int) -> None:
+        added = schema.columns[-1]
+        declared = f'"{added.name}" {_DECLARED[added.type.kind]} DEFAULT {default}'
+        self.app.execute(f'ALTER TABLE "{schema.name}" ADD COLUMN {declared}')
 
     def site(self) -> Site:
         return SqliteSite(self.path)
@@ -270,6 +283,12 @@ class PostgresServer:
                 lines.append(sql.SQL(identity).format(sql.SQL(", ").join(map(sql.Identifier, schema.key_names))))
             statement = sql.SQL("CREATE TABLE {} ({})")
             self.app.execute(statement.format(sql.Identifier(schema.name), sql.SQL(", ").join(lines)))
+
+    def extend(self, schema: TableSchema, default: int) -> None:
+        added = schema.columns[-1]
+        statement = sql.SQL("ALTER TABLE {} ADD COLUMN {} {} DEFAULT {}")
+        names = sql.Identifier(schema.name), sql.Identifier(added.name)
+        self.app.execute(statement.format(*names, sql.SQL(_POSTGRES_DECLARED[added.type.kind]), sql.Literal(default)))
 
     def site(self) -> Site:
         return PostgresSite(self.url, capture=self.capture)
