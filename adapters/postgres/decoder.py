@@ -216,7 +216,7 @@ class Decoder:
         shift = self._together.count + 1 - first
         positions = [Position(lsn + self._base) for _, lsn, _, _ in run.ends[:-1]]
         times = [at_us + _EPOCH_US for _, _, at_us, _ in run.ends[:-1]]
-        self._commits += map(Commit, positions, times, [place + shift for place in run.places[1:]])
+        self._commits += Commit.each(positions, times, [place + shift for place in run.places[1:]])
         self.xids.extend([xid for _, _, _, xid in run.ends[:-1]])
         self.ended = run.ends[-1][0]
         self._together.add(oid, relation, op, identity_only(tuples, relation) if op is Op.DELETE else tuples)

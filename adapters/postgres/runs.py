@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import sub
 from struct import Struct
 from typing import Final
@@ -68,7 +69,7 @@ def take(buffer: bytes, at: int, rows_max: int) -> Run | None:
     if not pieces:
         return None
     headers = b"".join([piece[-HEADER:] for piece in pieces])
-    sizes = [size, *[length - BEFORE_TUPLE for (length,) in _next_lengths(headers)]]
+    sizes = [size, *map((-BEFORE_TUPLE).__add__, chain.from_iterable(_next_lengths(headers)))]
     gaps = list(map(sub, map(len, pieces), sizes))
     good = _good(pieces, headers, gaps)
     del pieces[good:]

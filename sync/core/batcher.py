@@ -7,7 +7,7 @@ drives it flushes when nothing more is there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -97,7 +97,7 @@ def _gathered(pending: Sequence[Transaction]) -> tuple[tuple[Commit, ...], tuple
         offset = end
         earlier = transaction.earlier
         if earlier:
-            commits += [Commit(e.position, e.committed_at_us, offset + e.end) for e in earlier] if offset else earlier
+            commits += _behind(earlier, offset) if offset else earlier
             # The filter may have taken away what came after them.
             end = commits[-1].end
         for block in transaction.blocks:
@@ -106,6 +106,11 @@ def _gathered(pending: Sequence[Transaction]) -> tuple[tuple[Commit, ...], tuple
                 end = max(end, offset + block.ordinals[-1] + 1)
         commits.append(Commit(transaction.position, transaction.committed_at_us, end))
     return tuple(commits), tuple([_merged(pieces) for pieces in tables.values()])
+
+
+def _behind(commits: Sequence[Commit], offset: int) -> Iterable[Commit]:
+    positions, times, ends = zip(*commits, strict=True)
+    return Commit.each(positions, times, map(offset.__add__, ends))
 
 
 def _merged(pieces: list[tuple[Block, int]]) -> Block:

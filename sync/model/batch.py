@@ -6,8 +6,11 @@ one transaction. A transaction larger than a batch travels in parts; the target 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import repeat
+from typing import NamedTuple
 
 from sync.model.change import Block, Columns, Row
 from sync.model.position import Position
@@ -104,13 +107,20 @@ COPYING = "copying "
 """A mark of a batch: this table, which is in it, is being copied, so the target may hold rows out of date."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """Where a transaction ends inside a batch or run: changes with ordinals below `end`, not below the one before."""
+class Commit(NamedTuple):
+    """Where a transaction ends inside a batch or run: changes with ordinals below `end`, not below the one before.
+
+    A tuple, because a stream of small transactions makes one of these for every row.
+    """
 
     position: Position
     committed_at_us: int
     end: int
+
+    @classmethod
+    def each(cls, positions: Iterable[Position], times_us: Iterable[int], ends: Iterable[int]) -> Iterator[Commit]:
+        """Many of them, from their columns."""
+        return map(tuple.__new__, repeat(cls), zip(positions, times_us, ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

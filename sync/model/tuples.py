@@ -12,9 +12,9 @@ found nowhere else, and a body of nothing but such texts is taken apart by one s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import compress
-from operator import itemgetter
 from typing import Final, NoReturn, cast, overload
 
 from sync.errors import ProtocolError
@@ -32,7 +32,7 @@ LONG_BYTES: Final = 1 << 16
 _FALSE_MARK: Final = b"t\0" + MARK
 _FALSE_MARK_BYTES: Final = 0x740000
 """The shortest text whose length looks like a mark."""
-_value_of = itemgetter(slice(2, None))
+_short_texts = re.compile(re.escape(MARK) + b"..", re.DOTALL).split
 
 
 class Tuples(Sequence[list[Value]]):
@@ -161,14 +161,15 @@ def check(body: bytes, count: int, where: str) -> bool:
 def texts(body: bytes, rows: int, width: int) -> list[list[Raw | Value]]:
     """One list for each column: texts as bytes, None for NULL, ABSENT. Raises `ProtocolError`."""
     count = rows * width
-    flat: list[Raw | Value]
     if not walk.COMPILED and is_dense(body, count):
-        flat = list(map(_value_of, body.split(MARK)[1:]))
-    else:
-        try:
-            flat = cast("list[Raw | Value]", walk.values(body, count, ABSENT))
-        except ValueError as error:
-            _malformed("raw rows", str(error))
+        pieces = _short_texts(body)
+        if len(pieces) != count + 1:
+            _malformed("raw rows", f"they are not {count} values")
+        return [pieces[1 + at :: width] for at in range(width)]
+    try:
+        flat = cast("list[Raw | Value]", walk.values(body, count, ABSENT))
+    except ValueError as error:
+        _malformed("raw rows", str(error))
     return [flat[at::width] for at in range(width)]
 
 

@@ -217,7 +217,7 @@ def _read_commits(count: int, unpack: Unpack) -> tuple[Commit, ...]:
         malformed("transaction ends", "they do not rise inside of their range")
     if not -INT64_MAX <= min(times) <= max(times) <= INT64_MAX:
         malformed("commit times", "they are outside of 64 bits")
-    return tuple(map(Commit, map(Position, positions), times, ends))
+    return tuple(Commit.each(map(Position, positions), times, ends))
 
 
 def _rising(numbers: Sequence[int], least: int) -> bool:
