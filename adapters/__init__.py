@@ -9,6 +9,7 @@ The rule it keeps: a database's driver is imported when its URL is opened, and o
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import NoReturn, Protocol, cast
 
 from sync.errors import UsageError
@@ -22,25 +23,39 @@ _LATER = {"informix": "Informix"}
 _FORMS = "sqlite:///path or postgresql://user@host/database"
 
 
+RuleOf = Callable[[str], str]
+"""The row rule of a table, by its name: an SQL predicate, "" where there is none."""
+
+
+def _no_rules(_: str) -> str:
+    return ""
+
+
 class _Adapter(Protocol):
     """What an adapter's package offers."""
 
-    def open_site(self, url: str, *, password: str | None = None, capture: str = "auto") -> Site: ...
-    def open_source(self, url: str, *, password: str | None = None, capture: str = "auto") -> Source: ...
+    def open_site(
+        self, url: str, *, password: str | None = None, capture: str = "auto", rule_of: RuleOf = _no_rules
+    ) -> Site: ...
+    def open_source(
+        self, url: str, *, password: str | None = None, capture: str = "auto", rule_of: RuleOf = _no_rules
+    ) -> Source: ...
     def open_target(self, url: str, *, password: str | None = None) -> Target: ...
 
 
-def open_site(url: str, *, password: str | None = None, capture: str = "auto") -> Site:
+def open_site(url: str, *, password: str | None = None, capture: str = "auto", rule_of: RuleOf = _no_rules) -> Site:
     """Connect to the administrative side of a database; `capture` is `auto` or one of `capture_modes`.
+
+    `rule_of` gives the row rule of a table, of which a server may be told, so that it sends fewer rows.
 
     Raises `UsageError` where the URL names no known database, `DatabaseError` where it can not be reached.
     """
-    return _adapter(url).open_site(url, password=password, capture=capture)
+    return _adapter(url).open_site(url, password=password, capture=capture, rule_of=rule_of)
 
 
-def open_source(url: str, *, password: str | None = None, capture: str = "auto") -> Source:
+def open_source(url: str, *, password: str | None = None, capture: str = "auto", rule_of: RuleOf = _no_rules) -> Source:
     """Make a source; it connects when its `open` is called. Raises `UsageError` where the URL names no database."""
-    return _adapter(url).open_source(url, password=password, capture=capture)
+    return _adapter(url).open_source(url, password=password, capture=capture, rule_of=rule_of)
 
 
 def open_target(url: str, *, password: str | None = None) -> Target:

@@ -6,18 +6,23 @@ The rule it keeps: a server is spoken to over libpq (psycopg); no value is inter
 from __future__ import annotations
 
 from adapters.postgres.installed import InstalledSource
+from adapters.postgres.row_filter import RuleOf, no_rules
 from adapters.postgres.site import PostgresSite
 from adapters.postgres.target import PostgresTarget
 
 
-def open_site(url: str, *, password: str | None = None, capture: str = "auto") -> PostgresSite:
+def open_site(
+    url: str, *, password: str | None = None, capture: str = "auto", rule_of: RuleOf = no_rules
+) -> PostgresSite:
     """Connect to the administrative side of the database."""
-    return PostgresSite(url, password=password, capture=capture)
+    return PostgresSite(url, password=password, capture=capture, rule_of=rule_of)
 
 
-def open_source(url: str, *, password: str | None = None, capture: str = "auto") -> InstalledSource:
+def open_source(
+    url: str, *, password: str | None = None, capture: str = "auto", rule_of: RuleOf = no_rules
+) -> InstalledSource:
     """Make a source for the database."""
-    return InstalledSource(url, password=password, capture=capture)
+    return InstalledSource(url, password=password, capture=capture, rule_of=rule_of)
 
 
 def open_target(url: str, *, password: str | None = None) -> PostgresTarget:

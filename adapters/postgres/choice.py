@@ -15,6 +15,7 @@ from adapters.postgres.catalog import Obstacles, Table
 from adapters.postgres.connection import Connection
 from adapters.postgres.journal import install as journal
 from adapters.postgres.journal.subjects import Obstacles as JournalObstacles
+from adapters.postgres.row_filter import RuleOf, no_rules
 from adapters.postgres.schema import META, has_table, meta, set_meta_statement
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
@@ -37,21 +38,24 @@ class Choice:
     mode: str
     why: str
     installed: bool
+    rule_of: RuleOf = no_rules
+    """The row rules, of which the server is told what it can be told."""
 
     def __str__(self) -> str:
         return f"{self.mode}: {self.why}"
 
 
-def choose(connection: Connection, wanted: str) -> Choice:
+def choose(connection: Connection, wanted: str, rule_of: RuleOf = no_rules) -> Choice:
     """Decide. `wanted` is `auto`, `log` or `journal`."""
     if has_table(connection, META) and meta(connection, "origin") is not None:
         # Where nothing is noted, it was installed before there was a choice.
         mode, _, why = (meta(connection, _NAME) or f"{LOG}: it is what is installed").partition(": ")
-        return Choice(mode, why, installed=True)
+        return Choice(mode, why, installed=True, rule_of=rule_of)
     if wanted != AUTO:
-        return Choice(wanted, "the configuration says so", installed=False)
+        return Choice(wanted, "the configuration says so", installed=False, rule_of=rule_of)
     obstacle = _no_log(connection)
-    return Choice(journal.MODE if obstacle else LOG, obstacle or "the server's log can be decoded", installed=False)
+    mode, why = (journal.MODE, obstacle) if obstacle else (LOG, "the server's log can be decoded")
+    return Choice(mode, why, installed=False, rule_of=rule_of)
 
 
 def conflict(choice: Choice, wanted: str) -> str:
@@ -74,18 +78,19 @@ def obstacles(connection: Connection, mode: str) -> Obstacles:
 
 def capture_statements(connection: Connection, captured: Mapping[str, TableSchema], chosen: Choice) -> list[str]:
     """What is to run in one transaction. Raises `DatabaseRefused` where a table can not be captured."""
-    way = journal if chosen.mode == journal.MODE else publication
     noted = [] if chosen.installed else [set_meta_statement(_NAME, str(chosen))]
-    return [*way.capture_statements(connection, captured), *noted]
+    if chosen.mode == journal.MODE:
+        return [*journal.capture_statements(connection, captured), *noted]
+    return [*publication.capture_statements(connection, captured, chosen.rule_of), *noted]
 
 
-def adapting_statements(connection: Connection, captured: Mapping[str, TableSchema]) -> list[str]:
+def adapting_statements(connection: Connection, captured: Mapping[str, TableSchema], rule_of: RuleOf) -> list[str]:
     """What is to run in one transaction so that what is installed fits other tables; nothing where it does already.
 
     What either way of capture may have missed meanwhile is noted with it, or noticed by the source.
     """
-    chosen = choose(connection, AUTO)
-    if not chosen.installed or (chosen.mode == LOG and not publication.misfit(connection, captured)):
+    chosen = choose(connection, AUTO, rule_of)
+    if not chosen.installed or (chosen.mode == LOG and not publication.misfit(connection, captured, rule_of)):
         return []
     return capture_statements(connection, captured, chosen)
 

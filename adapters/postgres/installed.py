@@ -12,6 +12,7 @@ from adapters.postgres import choice
 from adapters.postgres.connection import connect, place_of
 from adapters.postgres.errors import refusals
 from adapters.postgres.journal.source import JournalSource
+from adapters.postgres.row_filter import RuleOf, no_rules
 from adapters.postgres.source import PostgresSource
 from sync.errors import DatabaseRefused
 from sync.model.batch import ChunkRequest, Transaction
@@ -23,10 +24,13 @@ from sync.ports import Source
 class InstalledSource:
     """See `sync.ports.Source`. `capture` is what the configuration says."""
 
-    def __init__(self, url: str, *, password: str | None = None, capture: str = choice.AUTO) -> None:
+    def __init__(
+        self, url: str, *, password: str | None = None, capture: str = choice.AUTO, rule_of: RuleOf = no_rules
+    ) -> None:
         self._url, self._password = url, password
         self._place = place_of(url)
         self._capture = capture
+        self._rule_of = rule_of
         self._inner: Source | None = None
 
     @property
@@ -68,8 +72,10 @@ class InstalledSource:
 
     def _source_of(self, mode: str) -> Source:
         if self._inner is None:
-            kind = JournalSource if mode == JournalSource.mode else PostgresSource
-            self._inner = kind(self._url, password=self._password)
+            if mode == JournalSource.mode:
+                self._inner = JournalSource(self._url, password=self._password)
+            else:
+                self._inner = PostgresSource(self._url, password=self._password, rule_of=self._rule_of)
         return self._inner
 
     def _installed(self) -> str:

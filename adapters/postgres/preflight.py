@@ -11,6 +11,7 @@ from adapters.postgres import choice, guard, publication, retention, rights, sta
 from adapters.postgres.catalog import Obstacles, Table, read_tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.journal import preflight as journal
+from adapters.postgres.row_filter import RuleOf, filter_of
 from adapters.postgres.schema import CHECKPOINT, META, has_table, meta
 from adapters.postgres.session import MAY_SET_ORIGIN
 from sync.errors import DatabaseRefused
@@ -28,7 +29,9 @@ _REPLICA_ROLE = "SELECT has_parameter_privilege('session_replication_role', 'SET
 _PARAMETER_RIGHTS_SINCE = 150000
 
 
-def findings(connection: Connection, captured: Mapping[str, TableSchema], primary: str, wanted: str) -> list[Finding]:
+def findings(
+    connection: Connection, captured: Mapping[str, TableSchema], primary: str, wanted: str, rule_of: RuleOf
+) -> list[Finding]:
     """All findings, the most important first. `wanted` is the configuration's way of capture."""
     if shut_out := rights.shut_out(connection):
         return [*shut_out, *_server(connection)]
@@ -38,16 +41,29 @@ def findings(connection: Connection, captured: Mapping[str, TableSchema], primar
         found = [*_applying(connection, held), *_guard(connection, captured, primary)]
         obstacles = None
     else:
-        chosen = choice.choose(connection, wanted)
+        chosen = choice.choose(connection, wanted, rule_of)
         obstacles = choice.obstacles(connection, chosen.mode)
         if chosen.mode == choice.LOG:
             found = [*_log(connection), *rights.capturing(connection, held.values()), *retention.findings(connection)]
+            found += _row_filters(connection, held, rule_of)
         else:
             found = [*journal.findings(connection, held)]
         found += [_capture(chosen, wanted), *_installation(connection, captured, chosen), *_slot(connection)]
     found = [*_server(connection), *found, *_tables(tables, captured, obstacles)]
     order = [Severity.PROBLEM, Severity.WARNING, Severity.OK]
     return sorted(found, key=lambda finding: order.index(finding.severity))
+
+
+def _row_filters(connection: Connection, tables: Mapping[str, Table], rule_of: RuleOf) -> Iterator[Finding]:
+    """Where the server itself leaves out the rows that a row rule does."""
+    for name, table in tables.items():
+        rule = rule_of(name)
+        if rule and connection.info.server_version >= publication.LISTS_SINCE:
+            said, why = filter_of(table, rule)
+            told = "the server sends only its rows, and refuses to drop or retype its columns meanwhile"
+            yield Finding(
+                f"row rule {name}", Severity.OK, told if said else f"all rows are read, and judged here: {why}"
+            )
 
 
 def _capture(chosen: choice.Choice, wanted: str) -> Finding:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from adapters.postgres import guard
-from adapters.postgres.catalog import Table, quote, read_tables
+from adapters.postgres.catalog import Table, literal, quote, read_tables
 from adapters.postgres.connection import Connection
+from adapters.postgres.row_filter import RuleOf, filter_of, no_rules
 from adapters.postgres.schema import META, NEW_ORIGIN, base_statements, has_table, meta, set_meta, set_meta_statement
 from sync.errors import DatabaseRefused
 from sync.model.schema import TableSchema
@@ -23,7 +24,8 @@ from sync.model.schema import TableSchema
 PUBLICATION: Final = "admin_sync"
 REINSTALL: Final = "Run `admin-sync install` again"
 
-_LISTS_SINCE: Final = 150000
+LISTS_SINCE: Final = 150000
+"""Since when a publication can hold lists of columns, and row filters."""
 FAILOVER_SINCE: Final = 170000
 """Since when a server hands slots on to its standbys."""
 _SLOT_NAME: Final = "'admin_sync_' || (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -57,8 +59,8 @@ _OPTIONS: Final = "publish = 'insert, update, delete, truncate', publish_via_par
 
 _RIGHT_OPTIONS: Final = "NOT puballtables AND pubinsert AND pubupdate AND pubdelete AND pubtruncate AND pubviaroot"
 
-Published = dict[int, frozenset[str] | None]
-"""The columns published of each relation, by its OID; None for all of them."""
+Published = dict[int, tuple[frozenset[str] | None, str]]
+"""The columns published of each relation, by its OID, None for all of them; and its row filter."""
 
 
 def slot_name(connection: Connection) -> str:
@@ -71,7 +73,9 @@ def has_slot(connection: Connection) -> bool:
     return _one(connection, _HAS_SLOT) is not None
 
 
-def capture_statements(connection: Connection, captured: Mapping[str, TableSchema]) -> list[str]:
+def capture_statements(
+    connection: Connection, captured: Mapping[str, TableSchema], rule_of: RuleOf = no_rules
+) -> list[str]:
     """What is to run in one transaction before the slot is made, so that capture fits these tables.
 
     Raises `DatabaseRefused` where one of them can not be captured.
@@ -86,7 +90,7 @@ def capture_statements(connection: Connection, captured: Mapping[str, TableSchem
         loss = "the replication slot was gone"
     if loss and meta(connection, "lost") is None:
         statements.append(set_meta_statement("lost", loss))
-    changes = _publication_statements(connection, tables, captured)
+    changes = _publication_statements(connection, tables, captured, rule_of)
     if changes or not installed or meta(connection, "publication") != _one(connection, _FINGERPRINT):
         changes.append(_REMEMBER)
     return statements + changes
@@ -111,10 +115,10 @@ def removal_statements(connection: Connection) -> list[str]:
     return statements
 
 
-def misfit(connection: Connection, captured: Mapping[str, TableSchema]) -> str:
+def misfit(connection: Connection, captured: Mapping[str, TableSchema], rule_of: RuleOf = no_rules) -> str:
     """What about the publication is not as these tables need it; "" where all is."""
     tables = _tables(connection, captured)
-    return "; ".join(_publication_statements(connection, tables, captured)[:1])
+    return "; ".join(_publication_statements(connection, tables, captured, rule_of)[:1])
 
 
 def tampered(connection: Connection, captured: Mapping[str, TableSchema]) -> str:
@@ -189,28 +193,33 @@ def _tables(connection: Connection, captured: Mapping[str, TableSchema]) -> dict
 
 
 def _publication_statements(
-    connection: Connection, tables: Mapping[str, Table], captured: Mapping[str, TableSchema]
+    connection: Connection, tables: Mapping[str, Table], captured: Mapping[str, TableSchema], rule_of: RuleOf
 ) -> list[str]:
-    lists = connection.info.server_version >= _LISTS_SINCE
-    wanted = {table.oid: _columns(table, captured[name], lists=lists) for name, table in tables.items()}
-    present = _published(connection, lists=lists)
-    items = ", ".join(
-        table.only + (f" ({', '.join(map(quote, captured[name].column_names))})" if wanted[table.oid] else "")
-        for name, table in tables.items()
-    )
+    narrow = connection.info.server_version >= LISTS_SINCE
+    wanted: Published = {}
+    for name, table in tables.items():
+        rule = rule_of(name) if narrow else ""
+        wanted[table.oid] = _columns(table, captured[name], lists=narrow), filter_of(table, rule)[0] if rule else ""
+    present = _published(connection, narrow=narrow)
+    items = ", ".join(_item(table, captured[name], *wanted[table.oid]) for name, table in tables.items())
+    kept = _remember_filters({oid: text for oid, (_, text) in wanted.items() if text})
     if present is None:
-        return [f"CREATE PUBLICATION {PUBLICATION}" + (f" FOR TABLE {items}" if items else "") + f" WITH ({_OPTIONS})"]
+        made = f"CREATE PUBLICATION {PUBLICATION}" + (f" FOR TABLE {items}" if items else "") + f" WITH ({_OPTIONS})"
+        return [made, kept] if any(text for _, text in wanted.values()) else [made]
     statements = []
     if _one(connection, f"SELECT {_RIGHT_OPTIONS} FROM pg_publication WHERE pubname = '{PUBLICATION}'") is not True:
         statements.append(f"ALTER PUBLICATION {PUBLICATION} SET ({_OPTIONS})")
     if present != wanted:
         names = {int(str(oid)): str(name) for oid, name in _published_names(connection)}
         gone = ", ".join(names[oid] for oid in present if oid not in wanted)
-        if items:
-            statements.append(f"ALTER PUBLICATION {PUBLICATION} SET TABLE {items}")
-        else:
-            statements.append(f"ALTER PUBLICATION {PUBLICATION} DROP TABLE {gone}")
+        change = f"SET TABLE {items}" if items else f"DROP TABLE {gone}"
+        statements += [f"ALTER PUBLICATION {PUBLICATION} {change}", kept]
     return statements
+
+
+def _item(table: Table, schema: TableSchema, columns: frozenset[str] | None, row_filter: str) -> str:
+    listed = f" ({', '.join(map(quote, schema.column_names))})" if columns else ""
+    return table.only + listed + (f" WHERE ({row_filter})" if row_filter else "")
 
 
 def _columns(table: Table, schema: TableSchema, *, lists: bool) -> frozenset[str] | None:
@@ -222,22 +231,43 @@ def _columns(table: Table, schema: TableSchema, *, lists: bool) -> frozenset[str
     return names
 
 
-def _published(connection: Connection, *, lists: bool) -> Published | None:
+def _remember_filters(filters: Mapping[int, str]) -> str:
+    """The SQL that notes our text of each filter beside the server's, by which it is known again."""
+    values = ", ".join(f"({oid}, {literal(text)})" for oid, text in filters.items()) or "(0, '')"
+    return (
+        (
+            f"INSERT INTO {META} SELECT 'filters', coalesce(json_object_agg(r.prrelid::bigint, json_build_array(v.text,"
+            f" pg_get_expr(r.prqual, r.prrelid)))::text, '{{}}') FROM (VALUES {values}) AS v (oid, text)"
+            " JOIN pg_publication_rel r ON r.prrelid = v.oid JOIN pg_publication p ON p.oid = r.prpubid"
+            f" AND p.pubname = '{PUBLICATION}' ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        )
+        if filters
+        else set_meta_statement("filters", "{}")
+    )
+
+
+def _published(connection: Connection, *, narrow: bool) -> Published | None:
     """What the publication names now; None where there is none."""
     if _one(connection, f"SELECT 1 FROM pg_publication WHERE pubname = '{PUBLICATION}'") is None:
         return None
-    columns = (
+    details = (
         "(SELECT array_agg(a.attname::text) FROM pg_attribute a"
-        " WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]))"
-        if lists
-        else "NULL::text[]"
+        " WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[])), pg_get_expr(r.prqual, r.prrelid)"
+        if narrow
+        else "NULL::text[], NULL::text"
     )
     rows = connection.execute(
-        f"SELECT r.prrelid::bigint, {columns} FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid"
+        f"SELECT r.prrelid::bigint, {details} FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid"
         f" WHERE p.pubname = '{PUBLICATION}'".encode()
     ).fetchall()
-    found = cast("list[tuple[int, list[str] | None]]", rows)
-    return {oid: None if names is None else frozenset(names) for oid, names in found}
+    noted = json.loads(meta(connection, "filters") or "{}") if has_table(connection, META) else {}
+    published: Published = {}
+    for oid, names, shown in cast("list[tuple[int, list[str] | None, str | None]]", rows):
+        ours, theirs = noted.get(str(oid), ("", None))
+        # One that is not as it was made is no filter of ours.
+        text = (ours if shown == theirs else shown) if shown is not None else ""
+        published[oid] = None if names is None else frozenset(names), text
+    return published
 
 
 def _published_names(connection: Connection) -> list[tuple[object, ...]]:

@@ -14,6 +14,7 @@ from adapters.postgres.catalog import SCHEMA, read_facts
 from adapters.postgres.connection import Connection, connect, place_of, transaction
 from adapters.postgres.errors import refusals
 from adapters.postgres.preflight import findings
+from adapters.postgres.row_filter import RuleOf, no_rules
 from adapters.postgres.schema import META, base_statements, has_schema, has_table, meta
 from adapters.postgres.session import DROP_ORIGIN, ORIGIN_EXISTS
 from sync.model.catalog import Finding, TableFacts
@@ -21,26 +22,29 @@ from sync.model.schema import TableSchema
 
 _FORGET_CAPTURE = (
     f"DELETE FROM {META} WHERE name IN"
-    " ('origin', 'capture', 'publication', 'standing', 'lost', 'confirmed', 'reserved', 'server')"
+    " ('origin', 'capture', 'publication', 'filters', 'standing', 'lost', 'confirmed', 'reserved', 'server')"
 )
 
 
 class PostgresSite:
     """See `sync.ports.Site`. Connects when it is made."""
 
-    def __init__(self, url: str, *, password: str | None = None, capture: str = choice.AUTO) -> None:
+    def __init__(
+        self, url: str, *, password: str | None = None, capture: str = choice.AUTO, rule_of: RuleOf = no_rules
+    ) -> None:
         self._place = place_of(url)
         self._capture = capture
+        self._rule_of = rule_of
         self._connection = connect(url, password=password)
 
     def catalog(self) -> Sequence[TableFacts]:
         with refusals(f"could not read the catalog of {self._place}"):
-            mode = choice.choose(self._connection, self._capture).mode
+            mode = choice.choose(self._connection, self._capture, self._rule_of).mode
             return read_facts(self._connection, choice.obstacles(self._connection, mode))
 
     def preflight(self, captured: Mapping[str, TableSchema], primary: str = "") -> Sequence[Finding]:
         with refusals(f"could not check {self._place}"):
-            return findings(self._connection, captured, primary, self._capture)
+            return findings(self._connection, captured, primary, self._capture, self._rule_of)
 
     def capture_statements(self, captured: Mapping[str, TableSchema]) -> Sequence[str]:
         with refusals(f"could not prepare the installation in {self._place}"):
@@ -65,7 +69,7 @@ class PostgresSite:
         connection = self._connection
         with refusals(f"could not adapt capture in {self._place}"):
             with transaction(connection):
-                statements = choice.adapting_statements(connection, captured)
+                statements = choice.adapting_statements(connection, captured, self._rule_of)
                 _run(connection, statements)
             return bool(statements)
 
@@ -89,14 +93,14 @@ class PostgresSite:
 
     def capture_mode(self) -> str:
         with refusals(f"could not check {self._place}"):
-            return str(choice.choose(self._connection, self._capture))
+            return str(choice.choose(self._connection, self._capture, self._rule_of))
 
     def close(self) -> None:
         self._connection.close()
 
     def _chosen(self) -> choice.Choice:
         """The way of capture to install. Raises `DatabaseRefused` where another one is installed."""
-        found = choice.choose(self._connection, self._capture)
+        found = choice.choose(self._connection, self._capture, self._rule_of)
         choice.demand(found, self._capture, f"could not install capture in {self._place}")
         return found
 

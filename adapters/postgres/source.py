@@ -21,6 +21,7 @@ from adapters.postgres.connection import Connection, connect, place_of
 from adapters.postgres.decoder import MARK, Decoder, Limits
 from adapters.postgres.errors import refusals
 from adapters.postgres.relation import Wanted
+from adapters.postgres.row_filter import RuleOf, no_rules
 from adapters.postgres.schema import META, has_table, meta
 from adapters.postgres.stream import Stream, lsn
 from adapters.postgres.watch import CatalogWatch
@@ -44,10 +45,13 @@ class PostgresSource:
 
     mode = "log"
 
-    def __init__(self, url: str, *, password: str | None = None, part_rows_max: int = 20_000) -> None:
+    def __init__(
+        self, url: str, *, password: str | None = None, part_rows_max: int = 20_000, rule_of: RuleOf = no_rules
+    ) -> None:
         self._url, self._password = url, password
         self._place = place_of(url)
         self._limits = Limits(part_rows_max)
+        self._rule_of = rule_of
         self._connection: Connection | None = None
         self._stream: Stream | None = None
         self._decoder: Decoder | None = None
@@ -168,7 +172,7 @@ class PostgresSource:
         self._seal, self._watched_at = publication.seal(connection), monotonic()
         watch = self._watch = CatalogWatch(connection, captured)
         self._captured, self._tables = captured, watch.tables
-        misfit = publication.misfit(connection, captured)
+        misfit = publication.misfit(connection, captured, self._rule_of)
         if misfit:
             why = f"the publication does not name the captured tables; it lacks {misfit}"
             raise DatabaseRefused(f"could not capture from {self._place}", why, publication.REINSTALL)

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 import adapters
 from sync.cli.app import ConfigFile
 from sync.cli.setting import peer_name, read_config, selection
+from sync.core.filter import Filter
 from sync.errors import AdminSyncError, UsageError
 from sync.model.notice import CaptureRunning, Listening, Notice
 from sync.node.service import Node
@@ -144,6 +145,8 @@ def _fits(config: Config, role: str) -> None:
 def _node(config: Config, identity: Identity, peer: str, observer: Observer, clock: SystemClock) -> Node:
     url, limits = config.database.url, config.limits
     password, capture = database_password(config), config.database.capture
+    chosen = selection(config)
+    rule_of = Filter(chosen).row_rule
     settings = NodeSettings(
         name=config.node.name,
         role=config.node.role,
@@ -151,7 +154,7 @@ def _node(config: Config, identity: Identity, peer: str, observer: Observer, clo
         peer_name=peer,
         peer_addresses=config.peer_addresses,
         listen=config.listen_at,
-        selection=selection(config),
+        selection=chosen,
         release=config.node.release,
         base_load=config.node.base_load,
         interval_s=config.heartbeat.interval_s,
@@ -163,9 +166,9 @@ def _node(config: Config, identity: Identity, peer: str, observer: Observer, clo
     material = TlsMaterial(identity.certificate, identity.key, identity.peer_certificate, peer)
     return Node(
         settings,
-        partial(adapters.open_source, url, password=password, capture=capture),
+        partial(adapters.open_source, url, password=password, capture=capture, rule_of=rule_of),
         partial(adapters.open_target, url, password=password),
-        partial(adapters.open_site, url, password=password, capture=capture),
+        partial(adapters.open_site, url, password=password, capture=capture, rule_of=rule_of),
         material,
         observer,
         clock,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sync.core.filter import Decision, Filter, Selection, Verdict
@@ -47,7 +48,14 @@ def open_site(config: Config) -> Iterator[Site]:
     import adapters
 
     database = config.database
-    site = adapters.open_site(database.url, password=database_password(config), capture=database.capture)
+    # Made where it is asked for: a site can be opened with rules that do not hold.
+    rules = cache(lambda: Filter(selection(config)))
+    site = adapters.open_site(
+        database.url,
+        password=database_password(config),
+        capture=database.capture,
+        rule_of=lambda table: rules().row_rule(table),
+    )
     try:
         yield site
     finally:

@@ -132,6 +132,11 @@ class Filter:
         """Whether only some rows of the table are replicated: the others are each server's own."""
         return self._rules.row_rule(table) is not None
 
+    def row_rule(self, table: str) -> str:
+        """The row rule of a table as it was configured; "" where there is none."""
+        rule = self._rules.row_rule(table)
+        return "" if rule is None else rule.text
+
     def scope(self, schema: TableSchema) -> str:
         """Name what of a table is replicated: another name means that rows may have to be copied again."""
         rule = self._rules.row_rule(schema.name)

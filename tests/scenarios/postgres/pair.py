@@ -104,11 +104,12 @@ class Side:
             stopping = self._stopping = asyncio.Event()
             await node.run(stopping, stopping)
 
+        rule_of = Filter(settings.selection).row_rule
         node = self.node = Node(
             settings,
-            partial(adapters.open_source, self.node_url),
+            partial(adapters.open_source, self.node_url, rule_of=rule_of),
             partial(adapters.open_target, self.node_url),
-            partial(adapters.open_site, self.node_url),
+            partial(adapters.open_site, self.node_url, rule_of=rule_of),
             tls,
             self.notices,
             SystemClock(),
@@ -179,9 +180,9 @@ class Pair:
     def install(self) -> None:
         """What `admin-sync install` does on both."""
         for side in self.sides:
-            site = adapters.open_site(side.node_url)
-            with contextlib.closing(site):
-                captured = Filter(self.chosen.selection()).captured(site.catalog())
+            rules = Filter(self.chosen.selection())
+            with contextlib.closing(adapters.open_site(side.node_url, rule_of=rules.row_rule)) as site:
+                captured = rules.captured(site.catalog())
                 if side is self.east:
                     site.install_capture(captured)
                 else:

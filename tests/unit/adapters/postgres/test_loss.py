@@ -107,6 +107,17 @@ def test_a_publication_that_is_altered_while_it_is_read(
     assert_lost(made, "publication")
 
 
+@pytest.mark.skipif(major() < 15, reason="a publication before PostgreSQL 15 has no row filters")
+def test_a_row_filter_of_somebody_else_does_not_stay(primary: Make) -> None:
+    made = written(primary)
+    made.run(f"{PUBLISH} SET TABLE ONLY t WHERE (id > 5)", "UPDATE t SET v = 'lost'")
+    with pytest.raises(DatabaseRefused, match="install"):
+        made.reopen()
+    made.install()
+    assert made.ask("SELECT 1 FROM pg_publication_rel WHERE prqual IS NOT NULL") == []
+    assert_lost(made, "publication")
+
+
 def test_a_table_that_was_dropped_and_made_anew(primary: Make) -> None:
     """Its rows are others, and what was written before it was published again is in no log that we read."""
     made = written(primary)
