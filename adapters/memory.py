@@ -251,6 +251,10 @@ class MemoryTarget:
     def rollback(self) -> None:
         self._draft = None
 
+    def durable(self, applied: Position) -> Position:
+        self.flush()
+        return applied
+
     def flush(self) -> None:
         self._database.perhaps_fail()
         self._database.durable = self._database.state

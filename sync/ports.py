@@ -260,6 +260,13 @@ class Target(Protocol):
         """Return when all that was committed before is durable; a transaction that is open stays as it is."""
         ...
 
+    def durable(self, applied: Position) -> Position:
+        """Note that all up to `applied` is committed, and give the last position noted so far that is durable.
+
+        Does not wait where the disk is at work by itself; START where nothing noted is known to be there.
+        """
+        ...
+
     def close(self) -> None:
         """Release the connection; safe at any time, also twice."""
         ...

@@ -21,6 +21,7 @@ from adapters.postgres.catalog import Table, read_tables
 from adapters.postgres.connection import Connection, connect, place_of
 from adapters.postgres.errors import is_row_error, reason, refusals, sqlstate
 from adapters.postgres.exchange import inlined
+from adapters.postgres.log import Log
 from adapters.postgres.mend import is_stale
 from adapters.postgres.schema import CHECKPOINT, has_table
 from adapters.postgres.session import Session
@@ -45,13 +46,6 @@ _ADVANCE: Final = (
 )
 # Makes the question and the answer one moment. The replication origin does too: only one session can have it.
 _LOCK: Final = f"LOCK TABLE {CHECKPOINT} IN SHARE ROW EXCLUSIVE MODE"
-# A commit record alone is not waited for: the transaction must have written something.
-_FLUSH: Final = (
-    "BEGIN",
-    "SET LOCAL synchronous_commit = local",
-    "SELECT pg_logical_emit_message(true, 'admin_sync.flush', '')",
-    "COMMIT",
-)
 
 
 class PostgresTarget:
@@ -66,7 +60,7 @@ class PostgresTarget:
         self._session: Session | None = None
         self._tables: dict[str, Table] = {}
         self._statements: dict[str, Statements] = {}
-        self._unflushed = False
+        self._log = Log()
 
     def open(self) -> None:
         self.close()
@@ -80,7 +74,7 @@ class PostgresTarget:
             connection.close()
             raise
         # What an earlier session committed may not be durable yet.
-        self._unflushed = True
+        self._log = Log(is_behind=True)
 
     def tables(self) -> Mapping[str, TableSchema]:
         with self._asking("could not read the catalog") as session:
@@ -161,18 +155,16 @@ class PostgresTarget:
     def flush(self) -> None:
         """Wait until the server's log is on its disk; where it has standbys, theirs are not waited for."""
         with self._asking("could not flush") as session:
-            if not self._unflushed:
-                return
-            if session.is_open:
+            if not session.is_open:
+                self._log.flush(session)
+            elif self._log.is_behind:
                 # Its commit would be the open transaction's.
                 with closing(connect(self._url, password=self._password)) as other:
-                    for statement in _FLUSH:
-                        other.execute(statement.encode())
-            else:
-                with session.pipelined():
-                    for statement in _FLUSH:
-                        session.run(statement)
-            self._unflushed = False
+                    self._log.flush_by(other)
+
+    def durable(self, applied: Position) -> Position:
+        with self._asking("could not ask how far the log is written") as session:
+            return self._log.written(session, applied)
 
     def close(self) -> None:
         self._forget()
@@ -286,7 +278,7 @@ class PostgresTarget:
 
     def _committed(self, session: Session) -> None:
         session.committed()
-        self._unflushed = True
+        self._log.is_behind = True
 
     def _prepare(self, session: Session, writes: Sequence[Writes]) -> list[Work]:
         try:

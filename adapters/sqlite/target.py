@@ -145,6 +145,10 @@ class SqliteTarget:
             with refusals("could not roll back"):
                 undo(self._connection)
 
+    def durable(self, applied: Position) -> Position:
+        self.flush()
+        return applied
+
     def flush(self) -> None:
         """Sync the write-ahead log. SQLite itself syncs it before it moves pages from it into the database file."""
         with self._asking("could not flush"):

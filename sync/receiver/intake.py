@@ -91,7 +91,7 @@ class Intake:
     _applied: Position = START
     _durable: Position = START
     _flushed_s: float = 0.0
-    """When the durable position was last brought to the applied one."""
+    """When the durable position was last asked for."""
     _looked_at_s: float = 0.0
     _told: Mapping[str, Paused] | None = None
     """What the primary knows of paused tables."""
@@ -221,7 +221,7 @@ class Intake:
         yield from self._apply_until_done(group)
         self._acknowledge()
         if self.applier.clock.monotonic() - self._flushed_s >= FLUSH_INTERVAL_S:
-            yield from self._flush()
+            yield from self._look_back()
 
     def _gather(self, group: list[Encoded]) -> None:
         """Take what has arrived into the group, as far as it pays."""
@@ -301,13 +301,21 @@ class Intake:
         yield Pause(retry_s)
 
     def _flush(self) -> Course:
-        self._flushed_s = self.applier.clock.monotonic()
         if self._durable == self._applied:
             return
         applied = self._applied
         yield Work(self.applier.target.flush)
         self._durable = applied
         self._acknowledge()
+
+    def _look_back(self) -> Course:
+        """See how far what was applied has become durable; nothing waits for the disk while more is to be applied."""
+        applied = self._applied
+        durable: Position = yield Work(lambda: self.applier.target.durable(applied))
+        self._flushed_s = self.applier.clock.monotonic()
+        if durable > self._durable:
+            self._durable = durable
+            self._acknowledge()
 
     def _acknowledge(self) -> None:
         self.session.acknowledge(self._received, self._applied, self._durable, self._waits)

@@ -321,6 +321,10 @@ class SimTarget(_Connection):
         self._target.flush()
         self._flushed()
 
+    def durable(self, applied: Position) -> Position:
+        self.flush()
+        return applied
+
     def close(self) -> None:
         self._target.close()
 

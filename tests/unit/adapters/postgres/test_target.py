@@ -253,6 +253,24 @@ def test_flush_makes_earlier_commits_durable(secondary: Make) -> None:
     assert on.ask(f"SELECT pg_current_wal_flush_lsn() >= '{before}'") == [(True,)]
 
 
+def test_the_log_is_followed_without_waiting_for_it(secondary: Make) -> None:
+    """Invariant 9: what is called durable is on the disk, also while a transaction is open."""
+    on = secondary("CREATE TABLE t (id int PRIMARY KEY)")
+    ends: list[object] = [None]
+    for number in range(1, 60):
+        on.put("t", [(number,)])
+        ends.append(on.ask("SELECT pg_current_wal_insert_lsn()")[0][0])
+        found = on.target.durable(Position(number))
+        if found:
+            assert on.ask(f"SELECT pg_current_wal_flush_lsn() >= '{ends[found]}'") == [(True,)]
+    on.target.begin()
+    on.target.write(net([Block.of(on.tables["t"], [(Op.INSERT, (1000,))])]))
+    assert on.target.durable(Position(60)) <= 60
+    on.target.commit(Checkpoint("somewhere", 1, Position(61)))
+    on.target.flush()
+    assert on.target.durable(Position(61)) == 61
+
+
 def test_two_appliers_can_not_work_at_once(secondary: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "_ORIGIN_TRIES", 1)
     on = secondary("CREATE TABLE t (id int PRIMARY KEY)")
