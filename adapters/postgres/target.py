@@ -145,7 +145,7 @@ class PostgresTarget:
             self._conclude(session, checkpoint)
 
     def rollback(self) -> None:
-        if self._session is not None and self._session.is_usable:
+        if self._session is not None:
             try:
                 self._session.rollback()
             except psycopg.Error:
