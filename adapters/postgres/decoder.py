@@ -75,7 +75,7 @@ class Decoder:
         self._relations: dict[int, Relation | None] = {}
         self._buffer = b""
         self._at = 0
-        self._made: list[Transaction] = []
+        self._made: deque[Transaction] = deque()
         self._together = Gather()
         """Rows of whole transactions that are to be given as one, and where each of them ends."""
         self._commits: list[Commit] = []
@@ -101,15 +101,14 @@ class Decoder:
 
     @property
     def waiting(self) -> bool:
-        """Whether a whole message was put in that `transactions` has not used up."""
-        left = len(self._buffer) - self._at
-        return left >= _PREFIX and left > _LENGTH_AT(self._buffer, self._at + 1)[0]
+        """Whether something was put in that `transactions` has not used up."""
+        return bool(self._made or self._commits) or self._has_message()
 
     def put(self, piece: bytes) -> None:
         """Put in what the server sent next: `d` messages, cut anywhere. Keepalives in front are heard at once."""
         self._buffer = self._buffer[self._at :] + piece if self._at < len(self._buffer) else piece
         self._at = 0
-        while self.waiting and self._buffer.startswith(_KEEPALIVE, self._at + _PREFIX):
+        while self._has_message() and self._buffer.startswith(_KEEPALIVE, self._at + _PREFIX):
             self._step()
 
     def transactions(self) -> Iterator[Transaction]:
@@ -119,20 +118,22 @@ class Decoder:
         """
         try:
             while self.waiting:
-                self._step()
-                if self._made:
-                    made, self._made = self._made, []
-                    yield from made
-            if self._commits:
-                self._give_together()
-                made, self._made = self._made, []
-                yield from made
+                while self._made:
+                    yield self._made.popleft()
+                if self._has_message():
+                    self._step()
+                else:
+                    self._give_together()
         except DatabaseError:
             raise
         except (ValueError, IndexError, KeyError, struct.error, ProtocolError) as error:
             raise DatabaseRefused(
                 "could not read the server's log", f"{type(error).__name__}: {error}", "Please report it as a defect"
             ) from error
+
+    def _has_message(self) -> bool:
+        left = len(self._buffer) - self._at
+        return left >= _PREFIX and left > _LENGTH_AT(self._buffer, self._at + 1)[0]
 
     def _step(self) -> None:
         """Take the next run of rows, or the next other message."""

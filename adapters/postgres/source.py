@@ -46,7 +46,7 @@ class PostgresSource:
     mode = "log"
 
     def __init__(
-        self, url: str, *, password: str | None = None, part_rows_max: int = 20_000, rule_of: RuleOf = no_rules
+        self, url: str, *, password: str | None = None, part_rows_max: int = 10_000, rule_of: RuleOf = no_rules
     ) -> None:
         self._url, self._password = url, password
         self._place = place_of(url)

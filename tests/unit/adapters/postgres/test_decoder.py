@@ -174,6 +174,20 @@ def test_ending_early_leaves_the_rest_waiting() -> None:
     assert not decoder.waiting
 
 
+def test_nothing_is_lost_behind_a_mark_where_the_reader_stops() -> None:
+    """Invariant 1: rows of a run that were taken together with the mark's transaction wait for the next reader."""
+    marked = [f.begin(2), f.message(MARK, "m"), f.insert(["2", "", ""]), f.commit(2)]
+    others = [frame for n in (3, 4, 5) for frame in f.transaction(n, f.insert([str(n), "", ""]))]
+    decoder = Decoder(WANTED, nothing, Limits(together_rows_max=2))
+    decoder.put(f.stream(f.relation(), *f.transaction(1, f.insert(["1", "", ""])), *marked, *others))
+    for made in decoder.transactions():
+        if made.marks:
+            break
+    assert decoder.waiting
+    assert [position for position, _, _ in owned(list(decoder.transactions()))] == [3, 4, 5]
+    assert not decoder.waiting
+
+
 def test_keepalives_are_heard_in_their_place() -> None:
     decoder = Decoder(WANTED, nothing)
     decoder.put(f.stream(f.keepalive(5), f.keepalive(7, asked=True)))
