@@ -82,7 +82,7 @@ DO $$ DECLARE statement text; BEGIN
     SELECT format('DROP EVENT TRIGGER %I', evtname) FROM pg_event_trigger
     UNION ALL SELECT format('DROP PUBLICATION %I', pubname) FROM pg_publication
     UNION ALL SELECT format('DROP EXTENSION %I CASCADE', extname) FROM pg_extension WHERE extname <> 'plpgsql'
-    UNION ALL SELECT format('DROP SERVER %I CASCADE', srvname) FROM pg_foreign_server
+    UNION ALL SELECT format('DROP SERVER IF EXISTS %I CASCADE', srvname) FROM pg_foreign_server
     UNION ALL SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
                WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
     UNION ALL SELECT format('SELECT lo_unlink(%s)', oid) FROM pg_largeobject_metadata

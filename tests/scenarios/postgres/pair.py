@@ -23,7 +23,7 @@ from psycopg import sql
 
 import adapters
 from sync.core.filter import Filter, Selection
-from sync.model.notice import ApplyFailed, CaptureFailed, SnapshotMoved
+from sync.model.notice import ApplyFailed, CaptureFailed, SnapshotMoved, TablePaused, TableResumed
 from sync.model.schema import TableSchema
 from sync.node.service import Node
 from sync.node.settings import NodeSettings
@@ -259,6 +259,19 @@ class Pair:
         """Wait until the secondary's database refuses something, and give what is said of it."""
         failed = eventually(lambda: self.west.notices.of(ApplyFailed), "a refusal")
         return str(failed[-1].error)
+
+    def paused(self, table: str) -> TablePaused:
+        """Wait until the secondary has paused a table, and give what is said of it."""
+        found: list[TablePaused] = eventually(
+            lambda: [each for each in self.west.notices.of(TablePaused) if each.table == table], f"a pause of {table}"
+        )
+        return found[-1]
+
+    def resumed(self, table: str) -> None:
+        """Wait until the secondary goes on with a table, and its copy is over."""
+        again = self.west.notices
+        self._until(lambda: any(each.table == table for each in again.of(TableResumed)), f"{table} goes on")
+        self._until(lambda: self.verify()["equal"], "its copy")
 
     def watch(self, query: str, until: str) -> set[str]:
         """Ask the secondary for one value again and again until it is this one; gives all that were seen."""

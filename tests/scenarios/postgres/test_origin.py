@@ -22,6 +22,7 @@ def test_what_another_replicator_brings_to_the_primary_is_passed_on(pair: Pair) 
         app.execute("SELECT pg_replication_origin_session_setup('scenario other')")
         app.execute("SET session_replication_role = replica")
         app.execute("INSERT INTO t VALUES (1, 'from elsewhere')")
+        app.execute("SELECT pg_replication_origin_session_reset()")
     pair.east.alone("SELECT pg_replication_origin_drop('scenario other')")
     pair.equal()
     assert pair.west.ask("SELECT id FROM t") == [("1",)]
