@@ -251,7 +251,7 @@ def _obstacles(table: Table) -> Iterator[str]:
     if not schema.key:
         yield (
             "it has no primary key: the server's log does not tell which of several equal rows was meant;"
-            " give the table a primary key"
+            " give the table a primary key, or capture by journal"
         )
     else:
         yield from _unlogged_key(table)
@@ -283,7 +283,7 @@ def _unlogged_key(table: Table) -> Iterator[str]:
         why = "it has no primary key, and the server is not told to log its unique index"
         yield f"{why}; {alter} USING INDEX {quote(chosen)}"
     elif table.replica == "d" and primary is not None and not primary.immediate:
-        yield "its primary key is deferrable, so the server does not log it with updates and deletes"
+        yield f"its primary key is deferrable, so the server does not log it with updates and deletes; {alter} FULL"
 
 
 def _name(namespace: object, relation: object, default: object) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import monotonic
 
 import psycopg
 import pytest
 
+from adapters.postgres.source import PostgresSource
 from adapters.postgres.stream import Stream
 from sync.model.batch import ChunkRequest, Purpose, Transaction
 from sync.model.change import ABSENT, Op, Row
@@ -46,6 +48,35 @@ def test_the_whole_old_row_tells_unchanged_values_and_moves(primary: Make) -> No
         ("t", "UPSERT", (2, 2, "x" * 9000)),
         ("t", "DELETE", (2, ABSENT, ABSENT)),
     ]
+
+
+def test_a_deferrable_key_is_the_identity_where_whole_rows_are_logged(primary: Make) -> None:
+    made = primary("CREATE TABLE t (id int PRIMARY KEY DEFERRABLE, v int); ALTER TABLE t REPLICA IDENTITY FULL")
+    made.run("INSERT INTO t VALUES (1, 1), (2, 2)", "UPDATE t SET v = 3 WHERE id = 1", "UPDATE t SET id = 3 - id")
+    assert sorted(made.changes()[2:]) == [
+        ("t", "DELETE", (1, ABSENT)),
+        ("t", "DELETE", (2, ABSENT)),
+        ("t", "UPDATE", (1, 3)),
+        ("t", "UPSERT", (1, 2)),
+        ("t", "UPSERT", (2, 3)),
+    ]
+
+
+def test_a_reader_that_confirms_nothing_keeps_its_session(primary: Make) -> None:
+    """However long the other side stands still: the server's questions are answered by whoever waits."""
+    made = primary(KEYED)
+    made.source.close()
+    made.source = PostgresSource(f"{made.url}&options=-c%20wal_sender_timeout%3D1s")
+    made.source.open(made.tables, made.position)
+    made.run("INSERT INTO t VALUES (1, 'a')")
+    assert len(made.changes()) == 1
+    reader = "SELECT active_pid FROM pg_replication_slots WHERE database = current_database()"
+    before, until = made.ask(reader), monotonic() + 3.5
+    while monotonic() < until:
+        made.source.wait(0.25)
+    assert made.ask(reader) == before
+    made.run("INSERT INTO t VALUES (2, 'b')")
+    assert [row for _, _, row in made.changes()] == [(2, "b")]
 
 
 def test_a_unique_index_can_be_the_identity(primary: Make) -> None:
