@@ -14,7 +14,7 @@ from typing import Final, cast
 from sqlglot import exp
 
 from sync.core.operands import COMPILERS, Class, Operand, Scope, aligned, case_of, value_of
-from sync.core.sql_values import like
+from sync.core.sql_values import like, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +142,21 @@ def _like(scope: Scope, node: exp.Expression) -> Condition:
         if not isinstance(given, exp.Literal) or not given.is_string or len(given.this) > 1:
             raise scope.refuse(node, "the escape must be one character in quotes")
         escape = given.this
-    if not isinstance(inner, (exp.Like, exp.ILike)) or (isinstance(inner, exp.ILike) and scope.name == "sqlite"):
+    glob = isinstance(inner, exp.Glob)
+    if not isinstance(inner, (exp.Like, exp.ILike, exp.Glob)) or (
+        isinstance(inner, exp.ILike) and scope.name != "postgres"
+    ):
         raise scope.refuse(node, f"{scope.name} has no such comparison")
     one, pattern = value_of(scope, inner.this), inner.expression
     if not isinstance(pattern, exp.Literal) or not pattern.is_string:
         raise scope.refuse(node, "the pattern must be a constant in quotes")
     if one.of not in {Class.TEXT, Class.DYNAMIC, Class.NULL}:
-        raise scope.refuse(node, f"LIKE needs text, and this is {one.of.value}")
+        word = "MATCHES" if glob else "LIKE"
+        raise scope.refuse(node, f"{word} needs text, and this is {one.of.value}")
     match = scope.constant(
-        like(pattern.this, escape, ascii_fold=scope.name == "sqlite", fold=isinstance(inner, exp.ILike))
+        matches(pattern.this, escape)
+        if glob
+        else like(pattern.this, escape, ascii_fold=scope.name == "sqlite", fold=isinstance(inner, exp.ILike))
     )
     condition = Condition(f"({match}({one.code}) is True)", f"({match}({one.code}) is False)", one.columns)
     return condition.negated if inner.args.get("negate") else condition
@@ -203,6 +209,7 @@ _CONDITIONS: Final[dict[type[exp.Expression], _Compiler]] = {
     exp.Between: _between,
     exp.Like: _like,
     exp.ILike: _like,
+    exp.Glob: _like,
     exp.Escape: _like,
     exp.Is: _is,
     exp.NullSafeEQ: _distinct,

@@ -160,6 +160,8 @@ def _function(
 
     def compiler(scope: Scope, node: exp.Expression) -> Operand:
         parts = [value_of(scope, node.args[arg]) for arg in ("this", "expression") if node.args.get(arg) is not None]
+        if isinstance(node, exp.Length) and scope.name == "informix" and any(part.padded for part in parts):
+            raise scope.refuse(node, "the blanks at the end of a CHAR may count or not")
         for part in parts:
             if part.of not in {takes, Class.NULL}:
                 raise scope.refuse(node, f"it needs {takes.value}, and `{_sql(scope, part)}` is {part.of.value}")
@@ -285,6 +287,9 @@ def aligned(scope: Scope, node: exp.Expression, one: Operand, other: Operand) ->
 def _as(scope: Scope, literal: Operand, of: Class, beside: Operand | None = None) -> Operand:
     """Read a constant as the class of what it is compared with."""
     value = _converted(literal, of, padded=beside is not None and beside.padded)
+    if of is Class.BOOL and scope.name == "informix":
+        # Its booleans are written in quotes.
+        value = {"t": True, "f": False}.get(str(literal.literal).lower(), value)
     if of is Class.NUMBER and literal.of is Class.TEXT and not (beside and isinstance(beside.node, exp.Column)):
         # Only a column makes every database read the text as a number.
         value = None

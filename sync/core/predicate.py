@@ -33,7 +33,7 @@ _MORE_ARGS: Final[dict[type[exp.Expression], frozenset[str]]] = {
     exp.Case: frozenset({"ifs", "default"}),
     exp.Cast: frozenset({"to"}),
     exp.Column: frozenset({"table"}),
-    exp.DataType: frozenset({"nested"}),
+    exp.DataType: frozenset({"nested", "written"}),
     exp.Div: frozenset({"typed", "safe"}),
     exp.DPipe: frozenset({"safe"}),
     exp.Identifier: frozenset({"quoted"}),
@@ -92,9 +92,11 @@ class RowRule:
 
 def parse(text: str, dialect: str) -> RowRule:
     """Read a predicate in a database's dialect. Raises `UsageError` naming what a row rule can not hold."""
-    # A dialect that sqlglot does not bring is read as plain SQL: a row rule holds nothing beyond it.
     known = Dialect.get(dialect)
-    rules = known() if known is not None else Dialect()
+    if known is None:
+        # Another dialect might take a name for a string, or the other way round.
+        raise UsageError("could not read the row rule", f"this program knows no SQL of {dialect}", "Install it again.")
+    rules = known()
     try:
         trees = cast("list[exp.Expression | None]", rules.parse_into(exp.Condition, text))
     except _TOO_DEEP:
@@ -107,12 +109,13 @@ def parse(text: str, dialect: str) -> RowRule:
         what = "could not read the row rule"
         raise UsageError(what, "it is empty", "Take it out, or write a predicate, like: acd_no IN (1, 2)")
     for node in tree.walk():
-        _check(rules, cast("exp.Expression", node))
+        _check(rules, dialect, cast("exp.Expression", node))
     return RowRule(text, tree, rules, dialect)
 
 
-def _check(dialect: Dialect, node: exp.Expression) -> None:
-    if type(node) not in SUPPORTED:
+def _check(dialect: Dialect, name: str, node: exp.Expression) -> None:
+    # A glob is MATCHES in Informix; SQLite's has no escape, so a rule would not mean the same there.
+    if type(node) not in SUPPORTED or (isinstance(node, exp.Glob) and name != "informix"):
         raise refusal(dialect, node, f"row rules know no {type(node).__name__.upper()}")
     allowed = _ARGS | _MORE_ARGS.get(type(node), frozenset())
     extra = [name for name, value in node.args.items() if value and name not in allowed]

@@ -149,6 +149,45 @@ def like(pattern: str, escape: str, *, ascii_fold: bool, fold: bool) -> Callable
     return match
 
 
+def matches(pattern: str, escape: str) -> Callable[[object], bool | None]:
+    """Compile a MATCHES pattern: `*`, `?`, and sets in brackets (`[a-z]`, `[^a-z]`); no text gives NULL."""
+    parts: list[str] = []
+    rest = pattern
+    while rest:
+        letter, rest = rest[0], rest[1:]
+        end = rest.find("]", 1 + rest.startswith("^")) if letter == "[" else -1
+        if letter == escape:
+            parts.append(re.escape(rest[:1]))
+            rest = rest[1:]
+        elif end > 0:
+            inside, rest = rest[:end], rest[end + 1 :]
+            parts.append(_set(inside))
+        else:
+            parts.append({"*": ".*", "?": "."}.get(letter) or re.escape(letter))
+    full = re.compile(re.sub(r"(\.\*)+", ".*", "".join(parts)), re.DOTALL).fullmatch
+
+    def match(value: object) -> bool | None:
+        return full(value) is not None if isinstance(value, str) else None
+
+    return match
+
+
+def _set(inside: str) -> str:
+    """A set of characters of MATCHES as one of a regular expression; an empty range matches nothing."""
+    negated, inside = inside.startswith("^"), inside.removeprefix("^")
+    ranges: list[str] = []
+    while inside:
+        first, last, more = inside[0], inside[0], inside[1:]
+        if len(more) > 1 and more[0] == "-":
+            last, more = more[1], more[2:]
+        if first <= last:
+            ranges.append(f"{re.escape(first)}-{re.escape(last)}")
+        inside = more
+    if not ranges:
+        return "." if negated else r"(?!)"
+    return f"[{'^' if negated else ''}{''.join(ranges)}]"
+
+
 def rank(value: object) -> tuple[int, object]:
     """Order values of different types as SQLite does: numbers, text, bytes. Never called with NULL."""
     if isinstance(value, (int, float, Decimal)):

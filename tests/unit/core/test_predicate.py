@@ -345,9 +345,9 @@ def test_number_in_quotes_beside_a_column_without_type_is_refused() -> None:
         bound("x = '5'")
 
 
-def test_dialect_without_a_parser_is_read_as_plain_sql() -> None:
-    columns: Columns = tuple([value] for value in ROW)
-    assert bound("id IN (1, 2) AND name LIKE 'A%'", TYPED, "informix").holds(columns) == [True]
+def test_dialect_without_a_parser_is_refused() -> None:
+    with pytest.raises(UsageError, match="knows no SQL of dbase"):
+        parse("id = 1", "dbase")
 
 
 def test_long_chain_is_no_deep_nesting() -> None:
