@@ -38,7 +38,7 @@ from sync.wire.messages import Hello
 from sync.wire.session import Session, SessionLimits
 from sync.wire.state import Half
 
-SYNC_INTERVAL_S = 0.02
+SYNC_INTERVAL_S = 0.05
 """Least time between two fsyncs of the spool: commits that come closer share one."""
 DRAIN_TIMEOUT_S = 5.0
 RETRY_LIMIT_S = 15.0
@@ -247,8 +247,7 @@ class Primary:
                 await self._work.wait()
                 self._work.clear()
                 try:
-                    position = await worker.call(spool.sync)
-                    await worker.call(spool.release, operations.released)
+                    position = await worker.call(_sync, spool, operations.released)
                 except SpoolError as error:
                     # Capture must stop too: only opening the spool anew tells what survived.
                     thread.post(_raiser(error))
@@ -290,6 +289,12 @@ def session_limits(settings: NodeSettings) -> SessionLimits:
         beat_interval_s=settings.interval_s,
         beats_missed_max=settings.missed_max,
     )
+
+
+def _sync(spool: SegmentedSpool, released: Position) -> Position:
+    position = spool.sync()
+    spool.release(released)
+    return position
 
 
 def _learn_origin(source: Source) -> str:

@@ -124,6 +124,10 @@ class Sender:
     _welcomed: bool = False
     _closed: bool = False
 
+    def __post_init__(self) -> None:
+        """Let beats be answered with how capture is then."""
+        self.session.beat_answer = self.pace.beat_answer
+
     def arrival(self, arrival: Arrival) -> None:
         """Act on what came; raises an error where the session can not go on."""
         match arrival:
@@ -152,8 +156,7 @@ class Sender:
         return self._welcomed
 
     def feed(self) -> None:
-        """Send from the spool as long as there is credit; refresh what the next beat is answered with."""
-        self.session.beat_answer = self.pace.beat_answer()
+        """Send from the spool as long as there is credit."""
         reader = self._reader
         if reader is None or self._closed:
             return

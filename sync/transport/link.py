@@ -1,13 +1,15 @@
 """A link: one session joined to one TLS stream, pumped by the event loop that owns both.
 
-The session decides everything; the link only waits. One task reads, one writes; whoever has something to say kicks
-the writer. Neither ever blocks on a database or a codec.
+The session decides everything; the link only waits. Whoever has something to say kicks, and what the connection takes
+is written there and then: a task that would have to be woken for it costs more than the rest. Nothing here ever blocks
+on a database or a codec.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Callable
 
 from sync.errors import PeerRefused, PeerUnreachable, ProtocolError
@@ -38,15 +40,25 @@ class Link:
         self._clock = clock
         self.on_arrival: Callable[[Arrival], None] = lambda _: None
         self.feed: Callable[[], None] = lambda: None
-        self._kick = asyncio.Event()
+        self._unsent: deque[bytes] = deque()
+        self._busy = True
+        """Whether `_pump` would come at a wrong moment: it runs already, or will at once, or the link does not yet."""
+        self._kicked = False
+        self._full = False
+        """Whether the connection takes no more for now."""
+        self._stuck = asyncio.Event()
+        """Set where it is full, and where all is said."""
         self._ended = False
         self._failed = asyncio.Event()
         self._failure: Exception | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_state = session.state
 
     def kick(self) -> None:
-        """Wake the writer: the session or the feed has something to send."""
-        self._kick.set()
+        """Send what the session or the feed has to send."""
+        self._kicked = True
+        if not self._busy:
+            self._pump()
 
     def fail(self, error: Exception) -> None:
         """End the link with this error; what the session queued (a refusal) is still sent."""
@@ -58,6 +70,7 @@ class Link:
     async def run(self) -> None:
         """Pump until an orderly end (returns) or anything else (raises a `PeerError`, or what `fail` was given)."""
         self.session.start()
+        self._busy = False
         self.kick()
         reading = asyncio.create_task(self._read(), name="link-read")
         writing = asyncio.create_task(self._write(), name="link-write")
@@ -70,6 +83,7 @@ class Link:
             # A refusal or goodbye that is queued still goes out, if the peer takes it.
             await asyncio.wait((writing,), timeout=GOODBYE_TIMEOUT_S)
         finally:
+            self._busy = True
             for task in tasks:
                 task.cancel()
             if self._alarm is not None:
@@ -85,33 +99,62 @@ class Link:
     async def _read(self) -> None:
         while not self._ended:
             piece = await self._reader.read(READ_BYTES)
-            if not piece:
-                arrivals = self.session.receive_eof()
-            else:
-                arrivals = self.session.receive(piece, self._clock.monotonic(), self._clock.wall_us())
-            for arrival in arrivals:
-                if self._deliver(arrival):
-                    return
+            # Whatever the owner does about these arrivals leaves together.
+            self._busy = True
+            try:
+                if not piece:
+                    arrivals = self.session.receive_eof()
+                else:
+                    arrivals = self.session.receive(piece, self._clock.monotonic(), self._clock.wall_us())
+                for arrival in arrivals:
+                    if self._deliver(arrival):
+                        return
+            finally:
+                self._busy = False
             self.kick()
 
-    async def _write(self) -> None:
-        while True:
+    def _pump(self) -> None:
+        """Write, as long as there is something to write and the connection takes it."""
+        self._busy = True
+        try:
+            while self._kicked and not self._full:
+                self._kicked = False
+                self._fill()
+                while self._unsent and not self._full:
+                    self._kicked = True
+                    self._writer.write(self._unsent.popleft())
+                    # Nothing waits here, so nothing is to be waited for; the stream itself holds little.
+                    self._full = self._writer.transport.get_write_buffer_size() > 0
+        except Exception as error:  # noqa: BLE001  whoever kicked has nothing to do with it
+            self._failure = self._failure or _translated(error)
+            self._ended = True
+            self._failed.set()
+        finally:
+            self._busy = False
+        if self._full or self._is_over:
+            self._stuck.set()
+        else:
+            self._set_alarm()
+
+    def _fill(self) -> None:
+        if not self._unsent:
             if not self._ended:
                 self.feed()
-            pieces = self.session.data_to_send()
-            for piece in _joined(pieces):
-                self._writer.write(piece)
-                # Nothing waits here, so nothing is to be waited for; the stream itself holds little.
-                if self._writer.transport.get_write_buffer_size():
-                    await self._drain()
-            if pieces:
-                continue
-            if self._ended or self.session.state is State.CLOSED:
-                return
-            self._kick.clear()
-            self._set_alarm()
-            await self._kick.wait()
-            self._tick()
+            self._unsent.extend(_joined(self.session.data_to_send()))
+
+    @property
+    def _is_over(self) -> bool:
+        return self._ended or self.session.state is State.CLOSED
+
+    async def _write(self) -> None:
+        """Wait for a connection that is full; ends when all is said."""
+        while self._full or not self._is_over:
+            await self._stuck.wait()
+            self._stuck.clear()
+            if self._full:
+                await self._drain()
+                self._full = False
+                self.kick()
 
     async def _drain(self) -> None:
         """Wait until the peer takes what was written. Time goes on: one that takes nothing may be silent too."""
@@ -125,17 +168,27 @@ class Link:
                 return
 
     def _set_alarm(self) -> None:
-        """Be kicked when the session is due. It is due later with every message, and an early kick costs nothing."""
-        due_s = self.session.due(self._clock.monotonic())
-        if due_s == NEVER:
-            return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + due_s
-        if self._alarm is not None and not self._alarm.cancelled():
-            if loop.time() <= self._alarm.when() <= at:
+        """Be woken when the session is due. With each message that is later, and waking early costs nothing."""
+        if self._alarm is not None:
+            if self._alarm_state is self.session.state:
                 return
             self._alarm.cancel()
-        self._alarm = loop.call_at(at, self.kick)
+            self._alarm = None
+        due_s = self.session.due(self._clock.monotonic())
+        if due_s != NEVER:
+            self._alarm_state = self.session.state
+            self._alarm = asyncio.get_running_loop().call_later(due_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._full:
+            return  # who waits for room looks at the time too
+        try:
+            self._tick()
+        except PeerUnreachable as error:
+            self.fail(error)
+        else:
+            self.kick()
 
     def _tick(self) -> None:
         for arrival in self.session.tick(self._clock.monotonic(), self._clock.wall_us()):

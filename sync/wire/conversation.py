@@ -77,7 +77,8 @@ class Conversation:
         self.half = half
         self.protocol = 0
         self.peer: Hello | None = None
-        self.beat_answer = BeatAnswer(newest=hello.newest)
+        self.beat_answer: Callable[[], BeatAnswer] = lambda: BeatAnswer(newest=hello.newest)
+        """Measures what a beat is answered with."""
         self.bytes_sent = 0
         self.bytes_received = 0
         self.last_beat: float | None = None
@@ -212,9 +213,10 @@ class Conversation:
     def hear_beat(self, frame: Frame, now: float, _wall_us: int) -> list[Arrival]:
         number, round_trip_us = coding.read_beat(frame.head)
         self.last_beat = now
+        answer = self.beat_answer()
         if self._state is State.OPEN:
-            self._send(MessageKind.BEAT_ANSWER, coding.pack_beat_answer(number, self.beat_answer))
-        return [BeatArrived(self.beat_answer, round_trip_us / 1_000_000)]
+            self._send(MessageKind.BEAT_ANSWER, coding.pack_beat_answer(number, answer))
+        return [BeatArrived(answer, round_trip_us / 1_000_000)]
 
     def hear_beat_answer(self, frame: Frame, now: float, _wall_us: int) -> list[Arrival]:
         number, answer = coding.read_beat_answer(frame.head)

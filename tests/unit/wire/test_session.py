@@ -264,16 +264,17 @@ def test_too_many_warnings_do_not_prevent_the_welcome() -> None:
 
 def test_beats_measure_the_round_trip_and_carry_the_primarys_health() -> None:
     pair = ConnectionPair().open()
-    pair.left.beat_answer = BeatAnswer(Position(12), Position(2), False, WALL_US, 4096, "capture stopped")
+    answer = BeatAnswer(Position(12), Position(2), False, WALL_US, 4096, "capture stopped")
+    pair.left.beat_answer = lambda: answer
     assert pair.right.due(pair.now) == 0.0
     pair.tick(0.0)
     pair.carry(pair.right)
     pair.now += 0.25
-    assert pair.carry(pair.left) == [BeatArrived(pair.left.beat_answer, 0.25)]
+    assert pair.carry(pair.left) == [BeatArrived(answer, 0.25)]
     assert pair.right.round_trip_s == 0.25
     assert pair.right.due(pair.now) == pytest.approx(19.75)
     pair.tick(19.75)
-    assert pair.carry(pair.right) == [BeatArrived(pair.left.beat_answer, 0.25)]
+    assert pair.carry(pair.right) == [BeatArrived(answer, 0.25)]
     assert (pair.left.last_beat, pair.right.last_beat) == (pair.now, pair.now - 19.75)
 
 
