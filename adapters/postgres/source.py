@@ -272,7 +272,7 @@ class PostgresSource:
     def _upto(self, upto: int) -> Iterator[Transaction]:
         """Transactions until the server has sent everything that was committed before this LSN.
 
-        With 0: those that have arrived, or so many of them that it is time to let others work.
+        With 0: those that have arrived, or so many of them that others can begin to work on them.
         """
         stream, decoder = self._live_stream, self._live_decoder
         rows = 0
@@ -288,13 +288,12 @@ class PostgresSource:
             if not decoder.in_transaction and not decoder.waiting:
                 if upto and max(decoder.ended, stream.sent) >= upto:
                     return
-                if not upto and (not stream.flowing or rows >= self._limits.rows_max):
+                if not upto and (not stream.flowing or rows >= self._limits.together_rows_max):
                     return
             now = monotonic()
             if had:
                 heard_at = now
-                if stream.flowing:
-                    sleep(stream.pace_s)
+                sleep(stream.pace_s if stream.flowing else 0)
             elif stream.wait(_ASK_S):
                 heard_at = now
             elif now - heard_at > _STUCK_S:
