@@ -64,14 +64,15 @@ class MemoryDatabase:
 
     def commit(self, changes: Iterable[Change]) -> Position:
         """Run one transaction of an application: all of it or, where the guard refuses, nothing."""
-        changes = tuple(changes)
         draft = Draft(self)
+        logged = []
         for change in changes:
             self._guard(change, draft)
             draft.change(change)
+            logged.append(draft.completed(change))
         self.state = draft.state()
         self.durable = self.state
-        return self.note(changes)
+        return self.note(tuple(logged))
 
     @property
     def tables(self) -> Mapping[str, TableSchema]:
@@ -188,6 +189,18 @@ class Draft:
             self.delete(schema, key)
         if change.op is not Op.DELETE:
             self.put(schema, range(len(change.row)), change.row)
+
+    def completed(self, change: Change) -> Change:
+        """A change as a log has it: with the columns too that the application did not name."""
+        table = self._tables[change.schema.name]
+        more = len(table.columns) - len(change.schema.columns)
+        unique = bool(change.schema.key) and None not in change.key
+        if not more or not unique or change.op in {Op.DELETE, Op.TRUNCATE}:
+            return change
+        (row,) = self._rows[table.name][self._found(table, change.schema, change.key)[0]]
+        said = dict(zip(change.schema.column_names, change.row, strict=True))
+        values = tuple(said.get(name, value) for name, value in zip(table.column_names, row, strict=True))
+        return Change(table, change.op, values, change.ordinal)
 
     def delete(self, schema: TableSchema, key: Row) -> None:
         """Delete all rows with this identity."""

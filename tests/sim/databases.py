@@ -19,11 +19,16 @@ from sync.model.batch import Checkpoint, ChunkRequest, Transaction
 from sync.model.change import Change, Columns, Row
 from sync.model.lines import Lines
 from sync.model.position import START, Position
-from sync.model.schema import TableSchema, Type
+from sync.model.schema import Column, Kind, TableSchema, Type
 from sync.model.writes import Writes
 from sync.ports import Site, Source, Target
+from tests.sim.books import COLUMNS, in_scope
 from tests.sim.judge import TargetRows
+from tests.sim.tables import SCHEMAS
 from tests.sim.workload import Operation, as_changes
+
+_ADDED_MAX = 2
+"""Columns that one table gains at most; then they are widened."""
 
 
 class Server(ABC):
@@ -99,6 +104,18 @@ class Server(ABC):
     def close(self) -> None:
         """Let go of the database."""
 
+    def alter(self, table: str) -> bool:
+        """Add a column with a default, or widen one; whether anything was done."""
+        return False
+
+    def is_of_this_form(self, backup: Any) -> bool:  # noqa: ANN401  what `backup` gave
+        """Whether the tables in a backup have the columns that they have now."""
+        return True
+
+    def added(self, tables: Iterable[str]) -> dict[str, list[Row]]:
+        """The rows of altered tables, with the columns that were added."""
+        return {}
+
     def reachable_checkpoint(self, *, durable: bool = False) -> Checkpoint | None:
         return max(self.checkpoints(durable=durable), key=lambda stored: stored.position, default=None)
 
@@ -154,6 +171,34 @@ class MemoryServer(Server):
 
     def close(self) -> None:
         """It goes with the object."""
+
+    def alter(self, table: str) -> bool:
+        now = self.database.tables[table]
+        if not now.key:
+            return False  # the applications name rows by the columns that they know, which identify no row any more
+        more = len(now.columns) - len(SCHEMAS[table].columns)
+        if more < _ADDED_MAX:
+            column = Column(f"later{more}", Type(Kind.VARCHAR, 8))
+            self.database.define(TableSchema(table, (*now.columns, column), now.key), {column.name: f"d{more}"})
+        else:
+            wider = Column(now.columns[-1].name, Type(Kind.VARCHAR, now.columns[-1].type.length * 2))
+            self.database.define(TableSchema(table, (*now.columns[:-1], wider), now.key))
+        return True
+
+    def is_of_this_form(self, backup: dict[str, Any]) -> bool:
+        tables: dict[str, TableSchema] = backup["state"].tables
+        return tables == self.database.tables
+
+    def added(self, tables: Iterable[str]) -> dict[str, list[Row]]:
+        found = {}
+        for table in tables:
+            now = self.database.tables[table]
+            if len(now.columns) > len(SCHEMAS[table].columns):
+                held = [dict(zip(now.column_names, row, strict=True)) for row in self.database.rows(table)]
+                names = (*COLUMNS[table], *now.column_names[len(SCHEMAS[table].columns) :])
+                rows = [tuple(row[name] for name in names) for row in held if in_scope(table, row)]
+                found[table] = sorted(rows, key=repr)
+        return found
 
 
 class _Connection:

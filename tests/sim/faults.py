@@ -171,6 +171,11 @@ def rot(world: World) -> None:
         world.tell("a bit of %s rots", name)
 
 
+def altered(world: World) -> None:
+    """Somebody adds a column with a default to a table of the source, or widens one."""
+    world.alter(world.random.choice(REPLICATED).name)
+
+
 def new_epoch(world: World) -> None:
     """The primary comes back with a higher epoch."""
     if world.primary.alive:
@@ -197,7 +202,7 @@ def _mend_epoch(world: World) -> None:
 COMMON: tuple[Fault, ...] = (
     crash_primary, crash_primary_inside, crash_secondary, crash_target, crash_source, cut, cut, block, unreachable,
     weather, disk_fault, disk_fault, disk_full, busy, unsure_commits, refused_table, target_disk_full, slow_target,
-    clock_jump, run, run, large_transaction, large_transaction, new_epoch, stale_epoch,
+    clock_jump, run, run, large_transaction, large_transaction, altered, new_epoch, stale_epoch,
 )  # fmt: skip
 RARE: tuple[Fault, ...] = (target_replaced, source_restored, rot)
 RARE_RATE = 0.05

@@ -166,7 +166,8 @@ class Judge:
             changed.append(table)
             own = self._columns[table]
             places = [own.index(name) for name in names]
-            full = [row for same in held.values() for row in same]
+            # Columns that were added since stand behind those that are judged.
+            full = [row[: len(own)] for same in held.values() for row in same]
             inside = [row for row in full if in_scope(table, dict(zip(own, row, strict=True)))]
             self._contents[table] = bag(tuple(row[place] for place in places) for row in inside)
             if len(inside) != len(full) or self.own_rows.get(table):

@@ -133,7 +133,7 @@ DEFECTS: dict[type, tuple[str, tuple[int, ...]]] = {
     SkippingApplier: ("applier_type", (1, 2)),
     RepeatingApplier: ("applier_type", (1, 2)),
     EarlyCheckpoint: ("applier_type", (2,)),
-    BlindApplier: ("applier_type", (1, 2)),
+    BlindApplier: ("applier_type", (1, 2, 9)),
     HastySpool: ("spool_type", (1, 9)),
     UnsyncedSpool: ("spool_type", (1, 2, 9)),
     LeakyCapture: ("capture_type", (5,)),

@@ -131,6 +131,12 @@ class World:
         if hasattr(self, "primary"):
             self.primary.wake()
 
+    def alter(self, table: str) -> None:
+        """Give a table of the source another column, or a wider one."""
+        if self.source.alter(table):
+            self.tell("table %s of the source is altered", table)
+            self.primary.wake()
+
     def _source_backup(self) -> tuple[Any, Backup]:
         return self.source.backup(), self.judge.books.backup()
 
@@ -180,7 +186,11 @@ class World:
         """Put an earlier state of the source in its place, as if from a backup."""
         if not self.source.restorable:
             return
-        saved, booked = self.random.choice(self._source_backups)
+        # An older form of the tables would be for a person to decide about.
+        kept = [each for each in self._source_backups if self.source.is_of_this_form(each[0])]
+        if not kept:
+            return
+        saved, booked = self.random.choice(kept)
         self.source.restore(saved)
         self.source.life += 1
         self.judge.books.restore(booked)
@@ -225,6 +235,7 @@ class World:
         stored = position_of(self.target.reachable_checkpoint(durable=True))
         return (
             not self.judge.differs(self.target.rows(durable=True))
+            and self.source.added(self.judge.tables) == self.target.added(self.judge.tables)
             and self.target.settled
             and running.ran
             and not self._has_news()
