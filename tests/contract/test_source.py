@@ -24,7 +24,8 @@ def test_wait_tells_of_a_commit_and_then_of_none(pair: Pair) -> None:
     pair.run(Insert(KEYED, (1, "a", None)))
     assert pair.source.wait(5) is True
     pair.read()
-    assert pair.source.wait(0) is False
+    # PostgreSQL 14 tells of transactions with nothing in them too.
+    assert not pair.source.wait(0) or pair.read() == []
 
 
 def test_wake_ends_a_wait(pair: Pair) -> None:

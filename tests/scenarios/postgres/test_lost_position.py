@@ -38,6 +38,7 @@ def begun(pair: Pair, *ddl: str) -> None:
 def named(pair: Pair, why: str) -> None:
     """The loss was told, and after the copy both sides are equal."""
     eventually(lambda: [each for each in pair.east.notices.of(Warned) if why in each.what], why)
+    pair.copied(2)
     pair.equal()
 
 

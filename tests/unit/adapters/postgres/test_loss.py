@@ -96,7 +96,7 @@ def test_a_publication_that_is_altered_while_it_is_read(
     """Noticed at once, not when capture is opened the next time."""
     monkeypatch.setattr(module, "_WATCH_S", 0.0)
     if major() < 15 and "WHERE" in statements[0]:
-        statements = (statements[0].partition(" WHERE")[0], *statements[1:])
+        pytest.skip("a publication before PostgreSQL 15 has no row filters")
     made = written(primary)
     made.source.wait(0)
     made.run(*statements)
