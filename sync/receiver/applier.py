@@ -292,9 +292,9 @@ class Applier:
 
 def trim(batch: Batch, position: Position) -> Batch:
     """Give the batch without its transactions up to `position`."""
-    covered = [commit for commit in batch.commits if commit.position <= position]
-    if not covered:
+    if batch.first > position:
         return batch
+    covered = [commit for commit in batch.commits if commit.position <= position]
     start = covered[-1].end
     blocks = []
     for block in batch.blocks:

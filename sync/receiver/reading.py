@@ -1,7 +1,7 @@
 """Reading batches: from encoded bytes to what the applier writes, on another thread while the target works.
 
 The rule it keeps: whoever reads a batch, and when, it comes to the same. Only what is large is read ahead, no more than
-a few batches, and a batch that is wanted before its turn is read by who wants it.
+one batch, and a batch that is wanted before its turn is read by who wants it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from sync.wire.codec import Codec, describe
 
 LINES_ROWS_MIN: Final = 100
 """Fewer rows are written faster as values."""
-_AHEAD_MAX: Final = 2
+_AHEAD_MAX: Final = 1
+"""Reading a batch takes a fraction of the time of writing one, and its lines as much room again."""
 _ANNOUNCED: Final = ("first", "position", "part", "last", "transactions", "changes", "committed_at_us")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """A decoded batch."""
 
     batch: Batch
     wire_bytes: int
     opened: Sequence[Opened | None] | None = None
-    """Its blocks taken apart, where that was done ahead."""
+    """Its blocks taken apart, where that was done ahead; whoever uses them takes them away, for they are large."""
 
 
 def read(codec: Codec, encoded: Encoded, *, opening: bool) -> Read:
@@ -58,7 +59,8 @@ def lines_of(batches: Sequence[Read]) -> list[Lines] | None:
         return None
     taken: list[Opened] = []
     for each in batches:
-        for block in map(opened, each.batch.blocks) if each.opened is None else each.opened:
+        blocks, each.opened = each.opened, None
+        for block in map(opened, each.batch.blocks) if blocks is None else blocks:
             if block is None:
                 return None
             taken.append(block)
