@@ -17,6 +17,7 @@ from sync.receiver.guard import Guard
 from sync.receiver.intake import Intake
 from sync.receiver.reading import Ahead
 from sync.receiver.receiver import Receiver
+from sync.transport.inbox import Inbox
 from sync.transport.link import Link
 from sync.transport.listen import Listener
 from sync.transport.worker import Worker
@@ -96,7 +97,7 @@ class Secondary:
             await self._receiver.leave()
         await self._idle.wait()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
+    async def _serve(self, inbox: Inbox, writer: asyncio.StreamWriter, address: str) -> None:
         if self._link is not None:
             # The peer dialled again: its old connection is dead, though this side may not have noticed yet.
             code = "busy"
@@ -104,12 +105,12 @@ class Secondary:
         async with self._turn:
             error: AdminSyncError | None = None
             try:
-                await self._session(reader, writer, address)
+                await self._session(inbox, writer, address)
             except AdminSyncError as failure:
                 error = failure
             self._around.observer.notice(SessionClosed(self._around.settings.peer_name, address, error))
 
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
+    async def _session(self, inbox: Inbox, writer: asyncio.StreamWriter, address: str) -> None:
         settings, clock = self._around.settings, self._around.clock
         hello = Hello(
             node=settings.name,
@@ -120,7 +121,7 @@ class Secondary:
             wall_us=clock.wall_us(),
         )
         session = Session(Half.RECEIVER, hello, session_limits(settings), clock.monotonic())
-        link = Link(session, reader, writer, clock)
+        link = Link(session, inbox, writer, clock)
         intake = Intake(
             session,
             self._applier,

@@ -13,6 +13,7 @@ from sync.model.notice import SessionClosed
 from sync.ports import Clock, Observer
 from sync.replicator.sender import Sender
 from sync.transport.dial import dial
+from sync.transport.inbox import Inbox
 from sync.transport.link import Link
 from sync.transport.tls import TlsMaterial
 
@@ -73,18 +74,18 @@ class Dialler:
     async def _try(self, host: str, port: int) -> tuple[AdminSyncError | None, bool]:
         """Run one session; why it ended, and whether it ever opened."""
         try:
-            reader, writer = await dial(host, port, self.tls)
+            inbox, writer = await dial(host, port, self.tls)
             sender = self.new_sender(f"{host}:{port}")
             try:
-                await self._session(sender, reader, writer)
+                await self._session(sender, inbox, writer)
             except AdminSyncError as error:
                 return error, sender.welcomed
         except AdminSyncError as error:
             return error, False
         return None, sender.welcomed
 
-    async def _session(self, sender: Sender, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = Link(sender.session, reader, writer, self.clock)
+    async def _session(self, sender: Sender, inbox: Inbox, writer: asyncio.StreamWriter) -> None:
+        link = Link(sender.session, inbox, writer, self.clock)
         link.on_arrival, link.feed = sender.arrival, sender.feed
         self._sender, self._link = sender, link
         try:

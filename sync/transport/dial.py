@@ -7,19 +7,22 @@ import socket
 import ssl
 
 from sync.errors import PeerRefused, PeerUnreachable
+from sync.transport.inbox import Inbox
 from sync.transport.tls import TlsMaterial, check_pinned, client_context
 
 CONNECT_TIMEOUT_S = 5.0
 REPAIR = "Pair the nodes again if the peer was set up anew."
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Streams = tuple[Inbox, asyncio.StreamWriter]
 
 
 async def dial(host: str, port: int, material: TlsMaterial) -> Streams:
     """Connect to the peer; raises `PeerUnreachable`, or `PeerRefused` where it is not the paired one."""
     context = client_context(material)
+    loop, inbox = asyncio.get_running_loop(), Inbox()
+    protocol = asyncio.StreamReaderProtocol(inbox)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(host, port, ssl=context)
+            transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=context)
     except ssl.SSLCertVerificationError as error:
         code = "unknown_peer"
         what = f"{host}:{port} showed a certificate that is not {material.peer_name}'s"
@@ -32,13 +35,14 @@ async def dial(host: str, port: int, material: TlsMaterial) -> Streams:
         why = str(error) or f"no answer within {CONNECT_TIMEOUT_S:g} s"
         what = f"could not connect to {host}:{port}"
         raise PeerUnreachable(what, why, "Check that the peer runs and that its port is open.") from error
+    writer = asyncio.StreamWriter(transport, protocol, inbox, loop)
     set_no_delay(writer)
     try:
         check_pinned(writer.get_extra_info("ssl_object"), material)
     except PeerRefused:
         writer.transport.abort()
         raise
-    return reader, writer
+    return inbox, writer
 
 
 def set_no_delay(writer: asyncio.StreamWriter) -> None:

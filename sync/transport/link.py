@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 from sync.errors import PeerRefused, PeerUnreachable, ProtocolError
 from sync.ports import Clock
+from sync.transport.inbox import Inbox
 from sync.wire.arrivals import Arrival, Disconnected, PeerSilent, Refused
 from sync.wire.session import NEVER, Session
 from sync.wire.state import State
 
-READ_BYTES = 256 * 1024
 GOODBYE_TIMEOUT_S = 5.0
 JOINED_BYTES_MAX = 16 * 1024
 """What is smaller is copied together: the most that one TLS record carries."""
@@ -30,12 +30,12 @@ class Link:
     def __init__(
         self,
         session: Session,
-        reader: asyncio.StreamReader,
+        inbox: Inbox,
         writer: asyncio.StreamWriter,
         clock: Clock,
     ) -> None:
         self.session = session
-        self._reader = reader
+        self._inbox = inbox
         self._writer = writer
         self._clock = clock
         self.on_arrival: Callable[[Arrival], None] = lambda _: None
@@ -49,7 +49,8 @@ class Link:
         self._stuck = asyncio.Event()
         """Set where it is full, and where all is said."""
         self._ended = False
-        self._failed = asyncio.Event()
+        self._over = asyncio.Event()
+        """Set with `_ended`."""
         self._failure: Exception | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_state = session.state
@@ -62,9 +63,7 @@ class Link:
 
     def fail(self, error: Exception) -> None:
         """End the link with this error; what the session queued (a refusal) is still sent."""
-        self._failure = self._failure or error
-        self._ended = True
-        self._failed.set()
+        self._end(error)
         self.kick()
 
     async def run(self) -> None:
@@ -72,46 +71,58 @@ class Link:
         self.session.start()
         self._busy = False
         self.kick()
-        reading = asyncio.create_task(self._read(), name="link-read")
         writing = asyncio.create_task(self._write(), name="link-write")
-        failing = asyncio.create_task(self._failed.wait(), name="link-fail")
-        tasks = (reading, writing, failing)
+        ending = asyncio.create_task(self._over.wait(), name="link-end")
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            self._ended = True
+            await self._inbox.hand_to(self._hear, self._lost)
+            await asyncio.wait((writing, ending), return_when=asyncio.FIRST_COMPLETED)
+            self._end()
             self.kick()
             # A refusal or goodbye that is queued still goes out, if the peer takes it.
             await asyncio.wait((writing,), timeout=GOODBYE_TIMEOUT_S)
         finally:
-            self._busy = True
-            for task in tasks:
+            self._busy = self._ended = True
+            for task in (writing, ending):
                 task.cancel()
             if self._alarm is not None:
                 self._alarm.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            written, _ = await asyncio.gather(writing, ending, return_exceptions=True)
             self._writer.transport.abort()
+        if self._failure is None and isinstance(written, Exception):
+            self._failure = _translated(written)
         if self._failure is not None:
             raise self._failure
-        for result in results:
-            if isinstance(result, Exception):
-                raise _translated(result)
 
-    async def _read(self) -> None:
-        while not self._ended:
-            piece = await self._reader.read(READ_BYTES)
-            # Whatever the owner does about these arrivals leaves together.
-            self._busy = True
-            try:
-                if not piece:
-                    arrivals = self.session.receive_eof()
-                else:
-                    arrivals = self.session.receive(piece, self._clock.monotonic(), self._clock.wall_us())
-                for arrival in arrivals:
-                    if self._deliver(arrival):
-                        return
-            finally:
-                self._busy = False
-            self.kick()
+    def _hear(self, piece: bytes) -> None:
+        """Take what came, an empty piece at the end. What the owner answers to all of it leaves together."""
+        if self._ended:
+            return
+        self._busy = True
+        try:
+            if not piece:
+                arrivals = self.session.receive_eof()
+            else:
+                arrivals = self.session.receive(piece, self._clock.monotonic(), self._clock.wall_us())
+            for arrival in arrivals:
+                if self._deliver(arrival):
+                    self._end()
+                    break
+        except Exception as error:  # noqa: BLE001  the connection has nothing to do with it
+            self._end(_translated(error))
+        finally:
+            self._busy = False
+        self.kick()
+
+    def _lost(self, error: Exception) -> None:
+        self._end(_translated(error))
+
+    def _end(self, failure: Exception | None = None) -> None:
+        """Go to the end, of which the first reason counts."""
+        if not self._ended:
+            self._failure = failure
+        self._ended = True
+        self._over.set()
+        self._stuck.set()
 
     def _pump(self) -> None:
         """Write, as long as there is something to write and the connection takes it."""
@@ -126,9 +137,7 @@ class Link:
                     # Nothing waits here, so nothing is to be waited for; the stream itself holds little.
                     self._full = self._writer.transport.get_write_buffer_size() > 0
         except Exception as error:  # noqa: BLE001  whoever kicked has nothing to do with it
-            self._failure = self._failure or _translated(error)
-            self._ended = True
-            self._failed.set()
+            self._end(_translated(error))
         finally:
             self._busy = False
         if self._full or self._is_over:
@@ -193,7 +202,7 @@ class Link:
     def _tick(self) -> None:
         for arrival in self.session.tick(self._clock.monotonic(), self._clock.wall_us()):
             if self._deliver(arrival):
-                self._ended = True
+                self._end()
 
     def _deliver(self, arrival: Arrival) -> bool:
         """Hand one arrival on; True where it ends the link in good order."""

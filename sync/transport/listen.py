@@ -15,13 +15,14 @@ from sync.errors import PeerRefused, UsageError
 from sync.model.notice import ConnectionRefused
 from sync.ports import Observer
 from sync.transport.dial import set_no_delay
+from sync.transport.inbox import Inbox
 from sync.transport.tls import TlsMaterial, check_pinned, server_context
 
 HANDSHAKE_TIMEOUT_S = 5.0
 HANDSHAKES_MAX = 32
 HANDSHAKES_A_HOST_MAX = 8
 """So that one host that connects and says nothing does not keep the peer out."""
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
+Serve = Callable[[Inbox, asyncio.StreamWriter, str], Awaitable[None]]
 
 
 class Listener:
@@ -41,8 +42,9 @@ class Listener:
 
     async def open(self) -> None:
         """Bind; raises `UsageError` where the address can not be had."""
+        loop = asyncio.get_running_loop()
         try:
-            self._server = await asyncio.start_server(self._connected, self._host, self._port, backlog=64)
+            self._server = await loop.create_server(self._protocol, self._host, self._port, backlog=64)
         except OSError as error:
             what = f"could not listen on {self._host}:{self._port}"
             raise UsageError(what, str(error), "Change [listen] address, or stop what uses the port.") from error
@@ -56,12 +58,16 @@ class Listener:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        inbox = Inbox()
+        return asyncio.StreamReaderProtocol(inbox, lambda _, writer: self._connected(inbox, writer))
+
+    def _connected(self, inbox: Inbox, writer: asyncio.StreamWriter) -> None:
         if self._closing:
             writer.transport.abort()
             return
         # Tasks of our own: those that asyncio would make complain when `close` cancels them.
-        task = asyncio.create_task(self._accept(reader, writer), name="connection")
+        task = asyncio.create_task(self._accept(inbox, writer), name="connection")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         # Not left to the task: one that is cancelled before it began has done nothing.
@@ -74,11 +80,11 @@ class Listener:
                 {"message": "a connection ended with a defect", "exception": defect, "task": task}
             )
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, inbox: Inbox, writer: asyncio.StreamWriter) -> None:
         host, port = (writer.get_extra_info("peername") or ("?", 0))[:2]
         address = f"{host}:{port}"
         if await self._authenticate(writer, address):
-            await self._serve(reader, writer, address)
+            await self._serve(inbox, writer, address)
 
     async def _authenticate(self, writer: asyncio.StreamWriter, address: str) -> bool:
         host = address.rpartition(":")[0]

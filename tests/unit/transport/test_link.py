@@ -13,6 +13,7 @@ from sync.errors import AdminSyncError, PeerRefused, PeerUnreachable, ProtocolEr
 from sync.model.batch import Encoded
 from sync.model.position import Position
 from sync.transport import link as module
+from sync.transport.inbox import Inbox
 from sync.transport.link import Link
 from sync.wire.arrivals import Arrival, BatchArrived, Disconnected, PeerHello, PeerSilent, Welcomed
 from sync.wire.messages import RefusalCode
@@ -27,7 +28,7 @@ class Stage:
     """A link of a sender, and the peer's session."""
 
     def __init__(self) -> None:
-        self.reader, self.writer = asyncio.StreamReader(), Writer()
+        self.reader, self.writer = Inbox(), Writer()
         self.peer = session(Half.RECEIVER)
         self.link = Link(session(Half.SENDER), self.reader, cast("asyncio.StreamWriter", self.writer), RealClock())
         self.arrived: list[Arrival] = []
