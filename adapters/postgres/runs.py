@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from operator import sub
-from struct import Struct
+from struct import Struct, unpack
 from typing import Final
 
 HEADER: Final = 30
@@ -28,11 +27,13 @@ WINDOW_BYTES: Final = 256 << 10
 """How much is searched at once; a longer row is no part of a run."""
 
 _BETWEEN: Final = 56 + 51
-_INSIDE: Final = HEADER
-_ACROSS: Final = _BETWEEN + HEADER
+_INSIDE: Final = HEADER - BEFORE_TUPLE
+_ACROSS: Final = _BETWEEN + _INSIDE
+_START: Final = 6
+_SEEN: Final = _START - HEADER
+"""What is looked at of each beginning: `d`, the length, `w`."""
 _GAPS: Final = {_INSIDE, _ACROSS}
 _length_at: Final = Struct(">I").unpack_from
-_next_lengths: Final = Struct(">xI25x").iter_unpack
 _ends: Final = Struct(">31xx8xQ8x30xxQqI").iter_unpack
 _FIXED: Final = (*enumerate(b"d\0\0\0\x37w"), (30, ord("C")), *enumerate(b"d\0\0\0\x32w", 56), (86, ord("B")))
 """Bytes of what stands between two transactions, and where: lengths and kinds of its two messages."""
@@ -68,20 +69,21 @@ def take(buffer: bytes, at: int, rows_max: int) -> Run | None:
         del pieces[next(place for place, piece in enumerate(pieces) if len(piece) < HEADER) :]
     if not pieces:
         return None
-    headers = b"".join([piece[-HEADER:] for piece in pieces])
-    sizes = [size, *map((-BEFORE_TUPLE).__add__, chain.from_iterable(_next_lengths(headers)))]
-    gaps = list(map(sub, map(len, pieces), sizes))
-    good = _good(pieces, headers, gaps)
+    starts = b"".join([piece[-HEADER:_SEEN] for piece in pieces])
+    lengths = [size + BEFORE_TUPLE, *_lengths(starts, len(pieces))]
+    # How much longer a piece is than its tuple, less what a length counts too much.
+    gaps = list(map(sub, map(len, pieces), lengths))
+    good = _good(pieces, starts, gaps)
     del pieces[good:]
     places = [place for place, gap in enumerate(gaps[:good]) if gap == _ACROSS] if _ACROSS in gaps else []
     stop = start + sum(map(len, pieces)) + len(head) * good
     ends = list(_ends(_between(pieces, places)))
     if places:
-        tuples = [piece[:size] for piece, size in zip(pieces, sizes, strict=False)]
+        tuples = [piece[: length - BEFORE_TUPLE] for piece, length in zip(pieces, lengths, strict=False)]
     else:
         tuples = [piece[:-HEADER] for piece in pieces]
     # The row behind the last of them: its own length says where it ends.
-    end = stop + sizes[good]
+    end = stop + lengths[good] - BEFORE_TUPLE
     if not stop <= end <= len(buffer):
         return Run(tuples, places, ends, stop - HEAD.stop)
     tuples.append(buffer[stop:end])
@@ -90,13 +92,21 @@ def take(buffer: bytes, at: int, rows_max: int) -> Run | None:
 
 def _goes_on(buffer: bytes, at: int, head: bytes) -> bool:
     """Whether a row of this head follows, at once or in the next transaction."""
-    return buffer.startswith(head, at + _INSIDE) or buffer.startswith(head, at + _ACROSS)
+    return buffer.startswith(head, at + HEADER) or buffer.startswith(head, at + _BETWEEN + HEADER)
 
 
-def _good(pieces: Sequence[bytes], headers: bytes, gaps: Sequence[int]) -> int:
+def _lengths(starts: bytes, count: int) -> tuple[int, ...]:
+    """The lengths that stand in the beginnings of so many messages."""
+    packed = bytearray(4 * count)
+    for place in range(4):
+        packed[place::4] = starts[1 + place :: _START]
+    return unpack(f">{count}I", packed)
+
+
+def _good(pieces: Sequence[bytes], starts: bytes, gaps: Sequence[int]) -> int:
     """How many of the pieces are a tuple and what may follow it."""
     count = len(pieces)
-    if headers[::HEADER] == b"d" * count and headers[5::HEADER] == b"w" * count and _GAPS.issuperset(gaps):
+    if starts[::_START] == b"d" * count and starts[5::_START] == b"w" * count and _GAPS.issuperset(gaps):
         across = [place for place, gap in enumerate(gaps) if gap == _ACROSS] if _ACROSS in gaps else []
         if _is_between(_between(pieces, across)):
             return count
@@ -106,11 +116,11 @@ def _good(pieces: Sequence[bytes], headers: bytes, gaps: Sequence[int]) -> int:
 def _is_good(piece: bytes, gap: int) -> bool:
     if gap not in _GAPS or piece[-HEADER] != ord("d") or piece[5 - HEADER] != ord("w"):
         return False
-    return gap == _INSIDE or _is_between(piece[-_ACROSS:-HEADER])
+    return gap == _INSIDE or _is_between(piece[-_BETWEEN - HEADER : -HEADER])
 
 
 def _between(pieces: Sequence[bytes], places: Sequence[int]) -> bytes:
-    return b"".join([pieces[place][-_ACROSS:-HEADER] for place in places])
+    return b"".join([pieces[place][-_BETWEEN - HEADER : -HEADER] for place in places])
 
 
 def _is_between(joined: bytes) -> bool:
