@@ -82,7 +82,8 @@ def create_guard() -> list[Statement]:
         Statement(
             "guard-refuse-create",
             f"CREATE PROCEDURE {_REFUSE}() DEFINE stands INTEGER; LET stands = (SELECT COUNT(*) FROM {GUARD}"
-            f" WHERE guarded = 't'); IF stands > 0 THEN RAISE EXCEPTION -746, 0, {text(_REFUSAL)}; END IF; END PROCEDURE",
+            f" WHERE guarded = 't'); IF stands > 0 THEN RAISE EXCEPTION -746, 0, {text(_REFUSAL)}; END IF;"
+            " END PROCEDURE",
         ),
     ]
 
