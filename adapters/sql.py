@@ -129,7 +129,8 @@ def tables_in(statement: str, dialect: str) -> tuple[str, ...] | None:
     except (SqlglotError, RecursionError):
         return None
     query = tree.expression if isinstance(tree, exp.Create) else tree
-    if not isinstance(query, exp.Expression):
+    if not isinstance(query, exp.Expression) or isinstance(query, exp.Command):
+        # A command is what sqlglot keeps as text.
         return None
     local = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
     found = {table.name for table in query.find_all(exp.Table) if table.name}

@@ -129,6 +129,12 @@ class InformixGenerator(Generator):
         self.unsupported("Informix has no cast that gives NULL instead of an error")
         return self.cast_sql(expression)
 
+    def interval_sql(self, expression: exp.Interval) -> str:
+        value = expression.this
+        if isinstance(value, exp.Literal) and value.is_string and value.name.lstrip("-").isdigit():
+            value = exp.Literal.number(value.name)
+        return f"{self.sql(value)} UNITS {self.sql(expression, 'unit')}"
+
     def boolean_sql(self, expression: exp.Boolean) -> str:
         return "'t'" if expression.this else "'f'"
 

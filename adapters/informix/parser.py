@@ -74,6 +74,7 @@ class InformixParser(RoutineParser):
         "EXTENT": lambda self: self._storage("SIZE"),
         "NEXT": lambda self: self._storage("SIZE"),
     }
+    DISTINCT_TOKENS = RoutineParser.DISTINCT_TOKENS | {TokenType.UNIQUE}
     RESERVED_CONSTRAINT_KINDS = {"PRIMARY KEY", "FOREIGN KEY", "UNIQUE", "CHECK"}
     ALTER_PARSERS = {
         **RoutineParser.ALTER_PARSERS,
@@ -229,6 +230,12 @@ class InformixParser(RoutineParser):
         if self._next and self._next.token_type is TokenType.L_PAREN and self._curr.text.upper() in _QUALIFIED:
             return None  # a literal: read where types are
         return super()._parse_interval(require_interval, parse_function_unit)
+
+    def _parse_type(self, parse_interval: bool = True, fallback_to_identifier: bool = False) -> exp.Expr | None:
+        value = super()._parse_type(parse_interval, fallback_to_identifier)
+        if value is not None and self._match_text_seq("UNITS"):
+            return exp.Interval(this=value, unit=self._parse_var(upper=True))
+        return value
 
     def _literal(self) -> exp.Cast | None:
         """DATETIME(2024-01-31 10:11) YEAR TO MINUTE, and INTERVAL likewise: a cast of the text."""

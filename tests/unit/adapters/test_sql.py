@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import adapters.informix  # noqa: F401 - registers its dialect
 from adapters import sql
 
 _NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
@@ -49,3 +50,10 @@ def test_any_text_is_a_query_or_none(text: str) -> None:
 )
 def test_tables_of_a_query(query: str, tables: tuple[str, ...]) -> None:
     assert sql.tables_in(query, "sqlite") == tables
+
+
+def test_tables_of_a_view_are_unknown_where_it_is_kept_as_text(caplog: pytest.LogCaptureFixture) -> None:
+    assert sql.tables_in("CREATE VIEW v AS SELECT a FROM t", "sqlite") == ("t",)
+    assert sql.tables_in('create view "cms".v (a) as select x0.a from "cms".t x0 ;', "informix") == ("t",)
+    assert sql.tables_in("CREATE VIEW v AS SELECT x0.a FROM t x0, OUTER(u x1)", "informix") is None
+    assert "unsupported syntax" in caplog.text

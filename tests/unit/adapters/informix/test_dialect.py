@@ -29,6 +29,7 @@ SELECT a FROM t WHERE a = MDY(2, 3, 2026) AND b LIKE 'a\_%' AND c BETWEEN 1 AND 
 SELECT TO_CHAR(a, '%Y'), NVL(a, b), DBINFO('sessionid'), LENGTH(a), TRIM(a) FROM t
 SELECT (a + 1)::CHAR(10), i::CHAR(30) FROM 'Owner'.t
 SELECT f('t') FROM sysmaster:sysdual
+SELECT a FROM t WHERE day > TODAY - 3 UNITS DAY AND text = 'a' AND first = 1
 MERGE INTO t AS d USING (SELECT ?::INTEGER AS id FROM sysmaster:sysdual) AS s ON d.id = s.id WHEN MATCHED THEN UPDATE SET v = s.v WHEN NOT MATCHED THEN INSERT (id, v) VALUES (s.id, s.v)
 CREATE TRIGGER x INSERT ON t REFERENCING NEW AS n FOR EACH ROW WHEN (NOT applying()) (INSERT INTO j (a) VALUES (n.a), EXECUTE PROCEDURE p(n.a))
 CREATE TRIGGER x UPDATE OF a, b ON o.t REFERENCING OLD AS o NEW AS n FOR EACH ROW (EXECUTE PROCEDURE p() WITH TRIGGER REFERENCES) ENABLED
@@ -110,6 +111,7 @@ def test_a_table_for_other_databases_and_back() -> None:
         ("sqlite", "SELECT a FROM t WHERE a GLOB 'x*'", "SELECT a FROM t WHERE a MATCHES 'x*'"),
         ("sqlite", "SELECT 'a\nb' FROM t", "SELECT ('a' || CHR(10) || 'b') FROM t"),
         ("informix", 'SELECT "it\'s" FROM t', "SELECT 'it''s' FROM t"),
+        ("informix", "SELECT UNIQUE a FROM t", "SELECT DISTINCT a FROM t"),
         ("informix", "SELECT EXTEND(a, YEAR TO DAY) FROM t", "SELECT a::DATETIME YEAR TO DAY FROM t"),
     ],
 )
@@ -118,7 +120,7 @@ def test_from_elsewhere(read: str, sql: str, written: str) -> None:
 
 
 def test_a_trigger_is_a_tree_of_conditions_and_statements() -> None:
-    tree = sqlglot.parse_one(UNCHANGED[11], dialect="informix")
+    tree = sqlglot.parse_one(UNCHANGED[12], dialect="informix")
     assert isinstance(tree, Trigger)
     assert (tree.args["event"], tree.args["new"].name, tree.args["table"].name) == ("INSERT", "n", "t")
     each = tree.args["each"]
@@ -128,7 +130,7 @@ def test_a_trigger_is_a_tree_of_conditions_and_statements() -> None:
 
 
 def test_a_routine_keeps_its_body_as_text() -> None:
-    tree = sqlglot.parse_one(UNCHANGED[14] + ";", dialect="informix")
+    tree = sqlglot.parse_one(UNCHANGED[15] + ";", dialect="informix")
     assert isinstance(tree, Routine)
     assert tree.args["body"] == "DEFINE GLOBAL g BOOLEAN DEFAULT 'f'; LET g = 't';"
     assert [parameter.name for parameter in tree.args["parameters"]] == ["a", "b"]
