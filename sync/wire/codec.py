@@ -31,6 +31,9 @@ from sync.wire.columns import (
     encode_integers,
 )
 from sync.wire.contents import (
+    CANONICAL,
+    RAW,
+    SHORT,
     BlockEntry,
     ChunkEntry,
     Contents,
@@ -42,6 +45,7 @@ from sync.wire.contents import (
 )
 from sync.wire.envelope import Envelope, EnvelopeLimits
 from sync.wire.schemas import SchemaCodec, SchemaLimits
+from sync.wire.short import restored, shortened
 
 OPS: Final = frozenset(map(int, Op))
 
@@ -136,12 +140,12 @@ class Codec:
             body.append(pack(_short_ops(block.ops)))
             if first is None:
                 body += encode_integers(block.ordinals, pack)
-            encodings = None
-            if not isinstance(block.columns, Tuples):
+            family, encodings = CANONICAL, b""
+            if isinstance(block.columns, Tuples):
+                family = _pack_raw(block.columns, body, pack)
+            else:
                 encodings = _pack_columns(block.columns, body, pack)
-            elif block.columns.rows:
-                body.append(pack(block.columns.body))
-            blocks.append(block_entry(self._schemas.pack(block.schema), len(block), first, encodings))
+            blocks.append(block_entry(family, self._schemas.pack(block.schema), len(block), first, encodings))
         for chunk in batch.chunks:
             encodings = _pack_columns(chunk.columns, body, pack)
             chunks.append(chunk_entry(self._schemas.pack(chunk.schema), chunk, encodings))
@@ -172,6 +176,15 @@ def _pack_commits(commits: Sequence[Commit], pack: Pack) -> list[bytes]:
     ):
         body += encode_integers(numbers, pack)
     return body
+
+
+def _pack_raw(rows: Tuples, body: list[bytes], pack: Pack) -> int:
+    """Append raw rows, shorter where that can be, and give the family that they are of."""
+    if not rows.rows:
+        return RAW
+    short = shortened(rows.body)
+    body.append(pack(rows.body if short is None else short))
+    return RAW if short is None else SHORT
 
 
 def _pack_columns(columns: Columns, body: list[bytes], pack: Pack) -> bytes:
@@ -239,7 +252,7 @@ def _read_block(entry: BlockEntry, end: int, unpack: Unpack) -> Block:
         ordinals = range(entry.first_ordinal, entry.first_ordinal + count)
     if ordinals and ordinals[-1] >= end:
         malformed(where, f"ordinal {ordinals[-1]} is behind the last transaction's end {end}")
-    columns = _read_raw(entry, unpack) if entry.raw else _read_columns(entry, count, unpack)
+    columns = _read_columns(entry, count, unpack) if entry.family == CANONICAL else _read_raw(entry, unpack)
     return Block(entry.schema, ops if len(ops) == count else ops * count, columns, ordinals)
 
 
@@ -261,6 +274,8 @@ def _read_chunk(entry: ChunkEntry, unpack: Unpack) -> Chunk:
 def _read_raw(entry: BlockEntry, unpack: Unpack) -> Tuples:
     """The rows as they are. What can not be made of them is found out where they are taken apart."""
     body = unpack() if entry.count else b""
+    if entry.family == SHORT and type(body) is bytes:
+        body = restored(body)
     if type(body) is not bytes or len(body) < entry.count * len(entry.schema.columns):
         malformed(f"block of {entry.schema.name}", f"its raw rows are not {entry.count}")
     return Tuples(entry.schema, body, entry.count)

@@ -32,6 +32,8 @@ CANONICAL: Final = 0
 """Encoding family: canonical values, column by column."""
 RAW: Final = 1
 """Encoding family of blocks alone: pgoutput's text tuples, row after row."""
+SHORT: Final = 2
+"""The same, made shorter by `sync.wire.short`."""
 ORIGIN_CHARS_MAX: Final = 512
 MARK_CHARS_MAX: Final = 1024
 SCHEMA_BYTES_MAX: Final = 1 << 20
@@ -52,14 +54,14 @@ class ContentsLimits:
 class BlockEntry:
     """One block: `first_ordinal` is None where the ordinals have gaps and stand in the body.
 
-    `encodings` has one number for each column, and is empty where the rows are `raw`.
+    `encodings` has one number for each column, and is empty where the rows are raw.
     """
 
     schema: TableSchema
     count: int
     first_ordinal: int | None
     encodings: bytes
-    raw: bool = False
+    family: int = CANONICAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,8 @@ def pack_contents(batch: Batch, blocks: list[object], chunks: list[object]) -> b
     return pack([batch.origin, batch.epoch, batch.part, batch.last, commits, list(batch.marks), blocks, chunks])
 
 
-def block_entry(schema: bytes, count: int, first_ordinal: int | None, encodings: bytes | None) -> list[object]:
-    """The entry of a block; without encodings it is raw."""
-    if encodings is None:
-        return [RAW, schema, count, first_ordinal, b""]
-    return [CANONICAL, schema, count, first_ordinal, encodings]
+def block_entry(family: int, schema: bytes, count: int, first_ordinal: int | None, encodings: bytes) -> list[object]:
+    return [family, schema, count, first_ordinal, encodings]
 
 
 def chunk_entry(schema: bytes, chunk: Chunk, encodings: bytes) -> list[object]:
@@ -164,9 +163,9 @@ def _read_schema(
 
 def _read_block(entry: object, schemas: SchemaCodec) -> BlockEntry:
     family, schema, count, first, encodings = array(entry, "block", 5)
-    known, numbers = _read_schema(family, range(RAW + 1), schema, encodings, schemas)
+    known, numbers = _read_schema(family, range(SHORT + 1), schema, encodings, schemas)
     number = None if first is None else integer(first, "first ordinal")
-    return BlockEntry(known, integer(count, "count"), number, numbers, family == RAW)
+    return BlockEntry(known, integer(count, "count"), number, numbers, integer(family, "encoding family"))
 
 
 def _read_chunk(entry: object, schemas: SchemaCodec) -> ChunkEntry:
