@@ -44,6 +44,7 @@ def sheet() -> list[Statement]:
         capture.pending(),
         capture.cut_door(),
         capture.cut_journal(),
+        capture.cut_witness(),
         capture.cut_images(SAMPLE, 7),
         capture.cut_large(SAMPLE),
         capture.forget_journal(),

@@ -1,8 +1,8 @@
 """Capture: a journal that is the door to all images, and triggers that fill both.
 
 The rule it keeps: an image has the table's own types, so nothing becomes text and nothing is too long to be noted.
-Every change also writes a row of the one journal, in the same transaction; so whoever holds the journal's share lock
-knows that no change is under way in any table, and a cut of all images splits no transaction.
+Every change also writes a row of the one journal, in the same transaction; so the journal alone tells whether a cut of
+all images splits a transaction: by what is there and not committed (see `cut`), or by its share lock.
 
     admin_sync_journal     seq, tbl         one row for each change
     admin_sync_image_<n>   seq, op, k…, c…  of table n: old key, new values; large ones are read again by the key
@@ -108,11 +108,20 @@ def pending() -> Statement:
 
 
 def cut_door() -> Statement:
-    """Wait until no change is under way, and hold new ones off until the transaction ends."""
+    """Wait until no change is under way, and hold new ones off until the transaction ends.
+
+    A writer whose session does not wait for locks gets an error meanwhile: only for where no quiet moment comes.
+    """
     return Statement("cut-door", f"LOCK TABLE {JOURNAL} IN SHARE MODE")
 
 
+def cut_witness() -> Statement:
+    """Every row of the journal, committed or not: read with dirty reads, behind all else of a cut."""
+    return Statement("cut-witness", f"SELECT seq FROM {JOURNAL}")
+
+
 def cut_journal() -> Statement:
+    """What is committed: read with LAST COMMITTED, before the images."""
     return Statement("cut-journal", f"SELECT seq, tbl FROM {JOURNAL} ORDER BY seq")
 
 
