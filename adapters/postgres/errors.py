@@ -12,6 +12,7 @@ from typing import Final
 
 import psycopg
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from sync.errors import AdminSyncError, DatabaseBusy, DatabaseError, DatabaseRefused
 
@@ -85,10 +86,23 @@ def unreachable(error: psycopg.Error, conninfo: str, what: str) -> DatabaseError
     libpq gives no SQLSTATE for a failed connection, but can tell whether the server takes connections at all.
     """
     why = reason(error)
+    if _may_not_write(conninfo):
+        return DatabaseBusy(what, "no server of the URL takes writes", "It is tried again; see whether one is promoted")
     ping = pq.PGconn.ping(conninfo.encode())
     if ping in {pq.Ping.REJECT, pq.Ping.NO_RESPONSE}:
         return DatabaseBusy(what, why, "It is tried again; check that the server runs and that the address is right")
     return DatabaseRefused(what, why, "Check user, password and database, and the server's pg_hba.conf")
+
+
+def _may_not_write(conninfo: str) -> bool:
+    """Whether only the state of the servers, which `target_session_attrs` asks for, keeps us out: all are standbys."""
+    if "target_session_attrs=" not in conninfo:
+        return False
+    session = pq.PGconn.connect(make_conninfo(conninfo, target_session_attrs="any").encode())
+    try:
+        return bool(session.status == pq.ConnStatus.OK)
+    finally:
+        session.finish()
 
 
 @contextmanager

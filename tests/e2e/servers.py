@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
-from tests.e2e.harness import eventually
+from tests.e2e import load
+from tests.e2e.harness import NodeAt, Pair, eventually
 from tests.postgres import Cluster, installation, start
 
 _DURABLE = {
@@ -27,6 +31,32 @@ _DURABLE = {
     "max_connections": "40",
     "log_min_messages": "fatal",
 }
+
+_STEP_S = 60
+
+
+@dataclass(kw_only=True)
+class Servers(Pair):
+    """A pair under `load`, each node with a PostgreSQL server of its own."""
+
+    east: Cluster
+    west: Cluster
+
+    def projection(self, node: NodeAt) -> dict[str, list[tuple[Any, ...]]]:
+        with closing(psycopg.connect(node.url)) as connection:
+            return {
+                table: sorted(connection.execute(f"SELECT {columns} FROM {table}".encode()).fetchall(), key=repr)
+                for table, columns in self.replicated.items()
+            }
+
+    def applied_step(self) -> int:
+        with closing(psycopg.connect(self.secondary.url)) as connection:
+            return int(connection.execute("SELECT number FROM step").fetchall()[0][0])
+
+    def passes(self, work: load.Load, steps: int) -> None:
+        """Until the secondary shows a step that was made that many after this moment."""
+        aim = work.steps + steps
+        eventually(lambda: work.failure or self.applied_step() >= aim, f"step {aim} on the secondary", _STEP_S)
 
 
 def durable_server(**settings: str) -> Cluster:

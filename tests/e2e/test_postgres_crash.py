@@ -10,20 +10,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import psycopg
 import pytest
 
 from tests.e2e import load
-from tests.e2e.harness import NodeAt, Pair, alive, eventually, set_up_pair
-from tests.e2e.servers import durable_server, kill, stop_immediately
-from tests.postgres import Cluster
+from tests.e2e.harness import NodeAt, alive, eventually, set_up_pair
+from tests.e2e.servers import Servers, durable_server, kill, stop_immediately
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or Random().randrange(1, 2**31)
@@ -36,30 +31,6 @@ pytestmark = [
     pytest.mark.timeout(180 + ROUNDS * ROUND_S),
     pytest.mark.skipif(sys.platform != "linux", reason="a server's processes are found in /proc"),
 ]
-
-
-@dataclass(kw_only=True)
-class Servers(Pair):
-    """A pair, each node with a PostgreSQL server of its own."""
-
-    east: Cluster
-    west: Cluster
-
-    def projection(self, node: NodeAt) -> dict[str, list[tuple[Any, ...]]]:
-        with closing(psycopg.connect(node.url)) as connection:
-            return {
-                table: sorted(connection.execute(f"SELECT {columns} FROM {table}".encode()).fetchall(), key=repr)
-                for table, columns in self.replicated.items()
-            }
-
-    def applied_step(self) -> int:
-        with closing(psycopg.connect(self.secondary.url)) as connection:
-            return int(connection.execute("SELECT number FROM step").fetchall()[0][0])
-
-    def passes(self, work: load.Load, steps: int) -> None:
-        """Until the secondary shows a step that was made that many after this moment."""
-        aim = work.steps + steps
-        eventually(lambda: work.failure or self.applied_step() >= aim, f"step {aim} on the secondary", ROUND_S)
 
 
 @pytest.fixture

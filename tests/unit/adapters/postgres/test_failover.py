@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from adapters.postgres.connection import connect
 from adapters.postgres.source import PostgresSource
 from sync.errors import DatabaseBusy, PositionLost
 from sync.model.position import Position
@@ -78,6 +79,8 @@ def test_a_standby_that_took_over_goes_on(site: Site) -> None:
     _await_standby(site)
     with pytest.raises(DatabaseBusy, match="standby"):
         PostgresSource(site.standby.url("site")).open(made.tables, made.position)
+    with pytest.raises(DatabaseBusy, match="takes writes"):
+        connect(f"{site.standby.url('site')}&target_session_attrs=read-write")
     site.fail_over()
     made.run("INSERT INTO t VALUES (3, 'behind')")
     made.reopen()
