@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from struct import error, pack, unpack_from
 
 from tests.drda.engine import Field, Kind, Row, Value
@@ -23,6 +23,7 @@ ROW_HEAD = b"\xff\x00"
 LOB_LENGTH = 0x8004  # of a locator, or of a length that stands for what follows outside of the row
 LOB_BYTES_MAX = 1_000_000  # of a description: with 2**31 - 1 the driver dies as soon as a string is bound
 _VARCHAR_BYTES_MAX = 0x7FFF
+_EXACT = Context(prec=64)  # the usual 28 digits would round what DECIMAL(32) holds
 _LONG_BYTES_MAX = 0x7FBC
 _TEXT_CCSID, _BINARY_CCSID = 1208, 0
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
@@ -126,10 +127,10 @@ def _decimal(field: Field, value: Value, _order: str) -> bytes:
     number = Decimal(value) if isinstance(value, int | str | Decimal) else None
     if number is None or not number.is_finite():
         raise WrongValue(f"column {field.name}: {value!r} is no DECIMAL")
-    scaled = number.scaleb(field.scale)
-    if scaled != scaled.to_integral_value() or abs(scaled) >= Decimal(10) ** field.precision:
+    scaled = number.scaleb(field.scale, _EXACT)
+    if scaled != scaled.to_integral_value() or (scaled and scaled.adjusted() >= field.precision):
         raise WrongValue(f"column {field.name}: {number} does not fit DECIMAL({field.precision},{field.scale})")
-    digits = f"{abs(int(scaled))}{'D' if number < 0 else 'C'}"
+    digits = f"{abs(int(scaled))}{'D' if scaled < 0 else 'C'}"
     return bytes.fromhex(digits.zfill((field.precision + 2) // 2 * 2))
 
 
@@ -193,7 +194,13 @@ def decode(kind: int, length: int, block: bytes, at: int) -> tuple[Value, int]:
 
     A large object in the row is only its length (an int); the content follows outside.
     """
-    kind |= 1
+    try:
+        return _decoded(kind | 1, length, block, at)
+    except (error, UnicodeDecodeError) as wrong:
+        raise Malformed(f"a parameter of type {kind:02X}: {wrong}") from wrong
+
+
+def _decoded(kind: int, length: int, block: bytes, at: int) -> tuple[Value, int]:
     if kind in _FIXED:
         form = _FIXED[kind]
         size, value = _SIZES[form[-1]], unpack_from(form, block, at)[0]
@@ -235,4 +242,5 @@ def _packed(content: bytes, scale: int) -> Decimal:
 def _moment(kind: int, text: str) -> str:
     if kind != _CODES[Kind.TIMESTAMP].fdoca:
         return text
+    text = text.rstrip()  # always 26 characters, however many were bound
     return text[:10] + " " + text[11:].replace(".", ":", 2)
