@@ -11,6 +11,7 @@ import threading
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 from tests.drda.assumptions import Assumptions
 from tests.drda.engine import Engine
@@ -20,6 +21,7 @@ from tests.drda.session import Session
 
 HOST = "127.0.0.1"
 _JOIN_S = 20
+_BUFFER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,10 @@ class Server:
                 self._entries.append(Entry(client, command, sql))
 
         session = Session(self._engine, self._assumptions, self.faults, log)
+        stream = cast("BinaryIO", connected.makefile("rb", _BUFFER_BYTES))
         try:
             while True:
-                chain = read_chain(lambda size: _exactly(connected, size))
+                chain = read_chain(lambda size: _exactly(stream, size))
                 connected.sendall(session.answer(chain))
         except (ClientGone, ConnectionCut, OSError):
             pass
@@ -117,16 +120,12 @@ class Server:
             session.close()
             with self._lock:
                 del self._open[client]
+            stream.close()
             connected.close()
 
 
-def _exactly(connected: socket.socket, size: int) -> bytes:
-    block = bytearray(size)
-    view = memoryview(block)
-    at = 0
-    while at < size:
-        count = connected.recv_into(view[at:])
-        if not count:
-            raise ClientGone
-        at += count
-    return bytes(block)
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    block = stream.read(size)
+    if len(block) < size:
+        raise ClientGone
+    return block

@@ -8,6 +8,7 @@ would do otherwise, in processes of their own because the driver reads its setti
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +26,7 @@ from tests.drda.driver import (
     needs_driver,
 )
 from tests.drda.engine import Field, Kind
-from tests.drda.faults import Cut, Hold, Point, Refuse
+from tests.drda.faults import Cut, Hold, Point, Refuse, Slow
 from tests.drda.host import Double, serving
 from tests.drda.scripted import Script, Scripted
 
@@ -238,3 +239,38 @@ def test_a_statement_that_outlives_its_connection_takes_another_one_along(tmp_pa
     """The driver uses its number again: an adapter frees every statement before it closes the connection."""
     with serving(engine()) as double:
         assert in_a_child(TWO_STATEMENTS, [address(double.port), way], needed_environment(tmp_path)).startswith(said)
+
+
+def test_a_cut_on_the_way_in_surfaces(driver: ModuleType) -> None:
+    with serving(engine()) as double:
+        double.fault(Point.ACCESS, do=Cut())
+        with fails(LOST):
+            driver.connect(address(double.port), "", "")
+
+
+@pytest.mark.parametrize(("fault", "alive"), [(Refuse(-256), True), (Cut(), False)])
+def test_a_rollback_that_failed_only_says_false(driver: ModuleType, fault: Refuse | Cut, alive: bool) -> None:
+    """It raises nothing: an adapter looks at what comes back, and gives such a connection up."""
+    with serving(engine()) as double, connected(double) as connection:
+        driver.exec_immediate(connection, CHANGE)
+        double.fault(Point.ROLLBACK, do=fault)
+        assert driver.rollback(connection) is False
+        assert driver.active(connection) is alive
+
+
+def test_a_slow_reply_is_waited_for(driver: ModuleType) -> None:
+    with serving(engine()) as double, connected(double) as connection:
+        double.fault(Point.EXECUTED, CHANGE, do=Slow(0.2))
+        before_s = time.monotonic()
+        assert driver.num_rows(driver.exec_immediate(connection, CHANGE)) == 1
+        assert time.monotonic() - before_s >= 0.2
+
+
+def test_a_server_comes_back_where_it_was(driver: ModuleType) -> None:
+    with serving(engine()) as double, connected(double) as lost:
+        driver.exec_immediate(lost, CHANGE)
+        port = double.port
+    with fails("SQLCODE=-30081"):
+        driver.connect(address(port), "", "")
+    with serving(engine(), port=port) as double, connected(double) as connection:
+        assert driver.exec_immediate(connection, CHANGE)
