@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 
 from adapters import sql
-from adapters.postgres.catalog import DIALECT, read_tables
+from adapters.postgres.catalog import DIALECT, quote, read_tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.errors import reason, sqlstate
 from adapters.postgres.guard import guard_one
@@ -43,11 +43,16 @@ _NAMED: Final = re.compile(r"(?P<base>.+?)(?P<bounds>\(\d+(?:,-?\d+)?\))?(?P<arr
 _SAVEPOINT: Final = "altered"
 _REFUSING: Final = {"0A", "22", "23", "2B", "42"}
 """Classes of SQLSTATE that say no to this statement, and would again: unsupported, values, dependencies, rights."""
+_GENERATED: Final = """
+SELECT attname::text, attgenerated = 's' FROM pg_attribute
+ WHERE attrelid = %s::oid AND attname = ANY (%s) AND attgenerated <> '' AND NOT attisdropped ORDER BY attnum"""
+_THEN: Final = "Then the table is copied and goes on by itself"
 
 
 def alter(session: Session, schema: TableSchema, steps: Sequence[Alteration]) -> None:
     """Take the steps, all of them or none, and guard the table as it is then. Raises `TableRefused`."""
     session.start()
+    _demand_writable(session.connection, schema, [step.column.name for step in steps if isinstance(step, AddColumn)])
     statements = [_statement(session, schema, step) for step in steps]
     try:
         with session.savepoint(_SAVEPOINT):
@@ -57,7 +62,7 @@ def alter(session: Session, schema: TableSchema, steps: Sequence[Alteration]) ->
     except psycopg.Error as error:
         if sqlstate(error)[:2] not in _REFUSING:
             raise
-        remedy = f"Run on this database: {'; '.join(statements)}. Then the table is copied and goes on by itself"
+        remedy = f"Run on this database: {'; '.join(statements)}. {_THEN}"
         raise TableRefused(schema.name, reason(error), remedy) from error
 
 
@@ -103,6 +108,19 @@ def _statement(session: Session, schema: TableSchema, step: Alteration) -> str:
             return sql.add_column(table, _definition(connection, step.column), DIALECT)
         case WidenColumn():
             return sql.set_type(table, _definition(connection, step.column), DIALECT)
+
+
+def _demand_writable(connection: Connection, schema: TableSchema, added: Sequence[str]) -> None:
+    """Refuse to add columns that are there already, generated, so that no row can bring a value for them."""
+    table = read_tables(connection).get(schema.name) if added else None
+    rows = connection.execute(_GENERATED, (table.oid, list(added))).fetchall() if table else ()
+    if table and rows:
+        # A virtual column has no values that could stay when its expression goes.
+        forms = {True: "ALTER {} DROP EXPRESSION", False: "DROP {}"}
+        actions = ", ".join(forms[stored is True].format(quote(str(name))) for name, stored in rows)
+        why = f"{', '.join(str(name) for name, _ in rows)} can not be written: generated on this database only"
+        remedy = f"Run on this database: ALTER TABLE {table.quoted} {actions}. {_THEN}"
+        raise TableRefused(schema.name, why, remedy)
 
 
 def _place(connection: Connection, name: str) -> tuple[str, str]:
