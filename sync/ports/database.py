@@ -1,10 +1,4 @@
-"""The ports: what the engine asks of databases, disks and clocks, as narrow protocols with their contracts.
-
-Adapters are plain synchronous code used from one thread each (`Source.wake` excepted); the shells give every open
-adapter its own worker thread. Whatever an adapter raises is an error of `sync.errors`: `DatabaseBusy` where the same
-call is worth trying again, `DatabaseRefused` or `RowRefused` where a person must act. After an error a source or a
-target is closed by its owner and opened anew.
-"""
+"""What the engine asks of a database: as a site, as a source of changes, as the target of what is applied."""
 
 from __future__ import annotations
 
@@ -12,34 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from sync.model.alteration import Alteration
-from sync.model.batch import Checkpoint, ChunkRequest, Encoded, Transaction
+from sync.model.batch import Checkpoint, ChunkRequest, Transaction
 from sync.model.catalog import Finding, TableFacts
 from sync.model.change import Change, Columns, Row
 from sync.model.lines import Lines
-from sync.model.notice import Notice
 from sync.model.position import Position
 from sync.model.schema import TableSchema, Type
 from sync.model.writes import Writes
-
-
-class Clock(Protocol):
-    """Time. Monotonic seconds order and measure; the wall clock is only shown."""
-
-    def monotonic(self) -> float:
-        """Seconds since an arbitrary moment; never goes back."""
-        ...
-
-    def wall_us(self) -> int:
-        """Microseconds since 1970 UTC; may jump."""
-        ...
-
-
-class Observer(Protocol):
-    """Takes notices; must return fast and must not raise. Called from any thread."""
-
-    def notice(self, notice: Notice) -> None:
-        """Take one notice."""
-        ...
 
 
 class Site(Protocol):
@@ -269,108 +242,4 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Release the connection; safe at any time, also twice."""
-        ...
-
-
-class Spool(Protocol):
-    """The durable log of encoded batches, in position order."""
-
-    @property
-    def oldest(self) -> Position:
-        """Everything after this position can still be read: a reader at or above it misses nothing."""
-        ...
-
-    @property
-    def newest(self) -> Position:
-        """Position of the last complete transaction appended (0 where there never was one)."""
-        ...
-
-    @property
-    def durable(self) -> Position:
-        """Position up to which everything is on disk."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """Size on disk."""
-        ...
-
-    def append(self, encoded: Encoded) -> None:
-        """Append; readers see it at once. Raises `SpoolFull` before anything is written."""
-        ...
-
-    def sync(self) -> Position:
-        """Make all that was appended durable; gives the new `durable`. May run on another thread than append."""
-        ...
-
-    def read(self, after: Position) -> SpoolReader:
-        """Open a reader that gives every batch with a position above `after`."""
-        ...
-
-    def release(self, position: Position) -> None:
-        """Allow to forget batches up to `position`: every peer made them durable."""
-        ...
-
-
-class SpoolReader(Protocol):
-    """A cursor in the spool. Used by one thread, beside a writer."""
-
-    def next(self) -> Encoded | None:
-        """Give the next batch; None where there is none yet."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the open segment."""
-        ...
-
-
-class AppendFile(Protocol):
-    """A file open for appending."""
-
-    def write(self, piece: bytes) -> None:
-        """Append all of it or raise OSError."""
-        ...
-
-    def sync(self) -> None:
-        """Make the file's content durable."""
-        ...
-
-    def close(self) -> None:
-        """Close without syncing."""
-        ...
-
-
-class Disk(Protocol):
-    """One flat directory. Names contain no separators. Errors are OSError, as the operating system gives them."""
-
-    def names(self) -> list[str]:
-        """All file names, sorted."""
-        ...
-
-    def size(self, name: str) -> int:
-        """Bytes in the file."""
-        ...
-
-    def read(self, name: str, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`; shorter at the end of the file."""
-        ...
-
-    def append(self, name: str) -> AppendFile:
-        """Open for appending, creating it."""
-        ...
-
-    def truncate(self, name: str, size: int) -> None:
-        """Cut to `size` bytes, durably."""
-        ...
-
-    def replace(self, name: str, content: bytes) -> None:
-        """Write a whole file atomically and durably: after a crash it is the old or the new one."""
-        ...
-
-    def remove(self, name: str) -> None:
-        """Delete; no error where it is missing."""
-        ...
-
-    def sync(self) -> None:
-        """Make creations and removals durable."""
         ...
