@@ -121,6 +121,25 @@ def test_a_parameter_arrives_as_the_type_that_was_described(
         assert sent(driver, double, given_value) == seen
 
 
+@needs_driver
+def test_large_objects_are_not_cut_where_their_description_ends(driver: ModuleType) -> None:
+    large = b"\x00\xff" * 1_500_000
+    with serving(taking("BYTE")) as double:
+        assert sent(driver, double, large) == large
+    engine = Scripted({"select v from t": Script(columns=[field_of("v", "BYTE")], rows=[(large,)])})
+    with serving(engine) as double, connected(double) as connection:
+        assert driver.fetch_tuple(driver.exec_immediate(connection, "select v from t")) == (large,)
+
+
+@needs_driver
+def test_more_parameters_than_one_group_describes(driver: ModuleType) -> None:
+    insert = f"insert into t values ({', '.join('?' * 100)})"
+    engine = Scripted({insert: Script(parameters=[field_of("", "INTEGER")] * 100, affected=1)})
+    with serving(engine) as double, connected(double) as connection:
+        assert driver.execute(driver.prepare(connection, insert), tuple(range(100)))
+        assert double.engine("history") == [(insert, tuple(range(100)))]
+
+
 WRONGED: list[tuple[Field, Any, Value]] = [
     (Field("", Kind.INTEGER), 2**31, -(2**31)),
     (Field("", Kind.BIGINT), Decimal("1.9"), 1),
