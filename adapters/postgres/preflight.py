@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from adapters.postgres import choice, guard, publication, retention, rights, standing
+from adapters.postgres import choice, guard, publication, retention, rights, standing, truncation
 from adapters.postgres.catalog import Obstacles, Table, read_tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.journal import preflight as journal
@@ -45,7 +45,7 @@ def findings(
         obstacles = choice.obstacles(connection, chosen.mode)
         if chosen.mode == choice.LOG:
             found = [*_log(connection), *rights.capturing(connection, held.values()), *retention.findings(connection)]
-            found += _row_filters(connection, held, rule_of)
+            found += [*_row_filters(connection, held, rule_of), *truncation.findings(connection, held.values())]
         else:
             found = [*journal.findings(connection, held)]
         found += [_capture(chosen, wanted), *_installation(connection, captured, chosen), *_slot(connection)]

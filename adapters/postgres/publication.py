@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Final, cast
 
-from adapters.postgres import guard
+from adapters.postgres import guard, truncation
 from adapters.postgres.catalog import Table, literal, quote, read_tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.row_filter import RuleOf, filter_of, no_rules
@@ -51,7 +51,9 @@ _BORN: Final = """
 SELECT c.oid::regclass::text, t.xmin = i.xmin, i.xmin::text
   FROM pg_class c JOIN pg_type t ON t.oid = c.reltype JOIN pg_inherits i ON i.inhrelid = c.oid
  WHERE c.oid = ANY (%s::oid[]) ORDER BY 1"""
-_SEAL: Final = f"SELECT concat_ws(' ', ({_FINGERPRINT}), (SELECT value FROM {META} WHERE name = 'origin'))"
+_SEAL: Final = (
+    f"SELECT concat_ws(' ', ({_FINGERPRINT}), (SELECT value FROM {META} WHERE name = 'origin'), ({truncation.SEAL}))"
+)
 _REMEMBER: Final = (
     f"INSERT INTO {META} SELECT 'publication', ({_FINGERPRINT}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -83,7 +85,8 @@ def capture_statements(
     tables = _tables(connection, captured)
     statements = [*base_statements(connection), *guard.removal_statements(connection)]
     installed = has_table(connection, META)
-    if not installed or meta(connection, "origin") is None:
+    fresh = not installed or meta(connection, "origin") is None
+    if fresh:
         statements.append(NEW_ORIGIN)
     loss = tampered(connection, captured) if installed else ""
     if installed and not has_slot(connection) and meta(connection, "standing") is not None:
@@ -93,7 +96,7 @@ def capture_statements(
     changes = _publication_statements(connection, tables, captured, rule_of)
     if changes or not installed or meta(connection, "publication") != _one(connection, _FINGERPRINT):
         changes.append(_REMEMBER)
-    return statements + changes
+    return [*statements, *changes, *truncation.statements(connection, tables.values(), fresh=fresh)]
 
 
 def slot_statements(connection: Connection) -> list[str]:
@@ -112,13 +115,15 @@ def removal_statements(connection: Connection) -> list[str]:
     statements = [DROP_SLOT] if has_slot(connection) else []
     if _one(connection, f"SELECT 1 FROM pg_publication WHERE pubname = '{PUBLICATION}'") is not None:
         statements.append(f"DROP PUBLICATION {PUBLICATION}")
-    return statements
+    return [*statements, *truncation.removal_statements(connection)]
 
 
 def misfit(connection: Connection, captured: Mapping[str, TableSchema], rule_of: RuleOf = no_rules) -> str:
     """What about the publication is not as these tables need it; "" where all is."""
     tables = _tables(connection, captured)
-    return "; ".join(_publication_statements(connection, tables, captured, rule_of)[:1])
+    wanted = _publication_statements(connection, tables, captured, rule_of)
+    # The first of the triggers' statements only sets how long to wait.
+    return "".join([*wanted, *truncation.statements(connection, tables.values(), fresh=False)[1:]][:1])
 
 
 def tampered(connection: Connection, captured: Mapping[str, TableSchema]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
+import psycopg
 import pytest
 
 from adapters.postgres.connection import connect
@@ -67,6 +69,49 @@ def test_a_table_whose_rows_the_log_does_not_tell_apart_is_refused(url: str, ddl
         site.install_capture({"t": found.schema})
     assert list(site.uninstall_statements()) == []
     site.close()
+
+
+def test_triggers_stand_on_partitions_as_long_as_capture_is_installed(url: str) -> None:
+    """Invariant 1: what a TRUNCATE of one partition removes, the log of its root does not tell."""
+    parts = "CREATE TABLE t (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE p PARTITION OF t DEFAULT"
+    captured = {"t": facts_of(url, parts)["t"].schema}
+    site = PostgresSite(url)
+    triggers = "SELECT tgrelid::regclass::text, tgenabled FROM pg_trigger WHERE tgname ~ 'admin_sync' ORDER BY 1"
+    assert sum("CREATE OR REPLACE TRIGGER" in each for each in site.capture_statements(captured)) == 3
+    site.install_capture(captured)
+    with closing(connect(url)) as app:
+        assert app.execute(triggers).fetchall() == [("p", "A"), ("t", "A"), ("t", "A")]
+        for harm in ("DROP TRIGGER admin_sync_before ON p", "ALTER TABLE p DISABLE TRIGGER admin_sync_before"):
+            assert list(site.capture_statements(captured)) == []
+            app.execute(harm.encode())
+            assert any("out of date" in finding.message for finding in site.preflight(captured))
+            site.install_capture(captured)
+        site.install_guard(captured, "cms-east")
+        assert ("p", "A") not in app.execute(triggers).fetchall()
+        site.install_capture(captured)
+        site.uninstall()
+        assert app.execute(triggers).fetchall() == []
+        app.execute("TRUNCATE p")
+    site.close()
+
+
+def test_whoever_may_truncate_a_partition_still_may(url: str) -> None:
+    """Also a role that can not keep triggers quiet; for it those for DELETE fire."""
+    ddl = """
+        CREATE TABLE t (id int PRIMARY KEY) PARTITION BY LIST (id); CREATE TABLE p PARTITION OF t DEFAULT;
+        CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER keep BEFORE DELETE ON p FOR EACH ROW EXECUTE FUNCTION keep(); INSERT INTO t VALUES (1)"""
+    captured = {"t": facts_of(url, ddl)["t"].schema}
+    with closing(PostgresSite(url)) as site, closing(connect(url)) as app:
+        site.install_capture(captured)
+        role = f"truncator_{app.info.backend_pid}"
+        app.execute(f"CREATE ROLE {role}; GRANT SELECT, DELETE, TRUNCATE ON p TO {role}; SET ROLE {role}".encode())
+        with pytest.raises(psycopg.errors.RaiseException, match="keeps its rows"):
+            app.execute("TRUNCATE p")
+        app.execute("RESET ROLE; DROP TRIGGER keep ON p")
+        app.execute(f"SET ROLE {role}; TRUNCATE p; RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}".encode())
+        assert app.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
+        site.uninstall()
 
 
 def test_what_is_no_plain_table_is_named_as_what_it_is(url: str) -> None:

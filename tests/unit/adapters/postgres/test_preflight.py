@@ -77,7 +77,9 @@ def test_a_primarys_role(url: str, weak: str) -> None:
     assert problems(weak, captured, "") == {}
     site = PostgresSite(weak, capture="log")
     site.install_capture(captured)
-    assert [each for each in site.preflight(captured, "") if each.severity is Severity.PROBLEM] == []
+    told = site.preflight(captured, "")
+    assert [each for each in told if each.severity is Severity.PROBLEM] == []
+    assert [each.message for each in told if "its partition p1 is another role's" in each.message]
     site.uninstall()
     site.close()
 
