@@ -38,7 +38,7 @@ from sync.wire.messages import Hello
 from sync.wire.session import Session, SessionLimits
 from sync.wire.state import Half
 
-SYNC_INTERVAL_S = 0.05
+SYNC_INTERVAL_S = 0.02
 """Least time between two fsyncs of the spool: commits that come closer share one."""
 DRAIN_TIMEOUT_S = 5.0
 RETRY_LIMIT_S = 15.0
