@@ -50,8 +50,10 @@ class Servers(Pair):
             }
 
     def applied_step(self) -> int:
+        """The step that the secondary shows; -1 before its first copy."""
         with closing(psycopg.connect(self.secondary.url)) as connection:
-            return int(connection.execute("SELECT number FROM step").fetchall()[0][0])
+            found = connection.execute("SELECT number FROM step").fetchone()
+            return int(found[0]) if found else -1
 
     def passes(self, work: load.Load, steps: int) -> None:
         """Until the secondary shows a step that was made that many after this moment."""
