@@ -54,6 +54,11 @@ class Progress:
         """How many more batches fit into the window; never below 0."""
         return max(0, self._in_flight_batches_max - len(self._window))
 
+    @property
+    def in_flight(self) -> int:
+        """How many batches were sent and are not applied yet. May be asked from any thread."""
+        return len(self._window)
+
     def resumed(self, applied: Position, durable: Position) -> None:
         """Begin a session where the peer's target stands, which may be behind what it said before (it was restored)."""
         self._window.clear()

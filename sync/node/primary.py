@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,10 @@ from sync.wire.state import Half
 
 SYNC_INTERVAL_S = 0.02
 """Least time between two fsyncs of the spool: commits that come closer share one."""
+CROWD_BATCHES = 4
+"""With so many batches under way, the next transactions wait a moment for each other."""
+GATHER_S = 0.005
+GATHER_STEP_S = 0.001
 DRAIN_TIMEOUT_S = 5.0
 RETRY_LIMIT_S = 15.0
 REDIAL_LIMIT_S = 2.0
@@ -112,6 +117,7 @@ class Primary:
         thread = CaptureThread(capture, desk, self._gauge, self._around.clock, new_backoff())
         operations = Operations(thread, desk, self._gauge, spool, self._kick, self._work.set)
         capture.lost = lambda _: operations.history_lost()
+        capture.gather = self._gather_on_thread
         dialler = self._new_dialler(spool, source, capture, operations)
         self._operations, self._dialler = operations, dialler
         self._gauge.notice(SpoolSynced(spool.durable, spool.bytes, spool.oldest))
@@ -265,6 +271,12 @@ class Primary:
                 await _until(lambda: not dialler.connected or self._progress.durable >= spool.newest)
                 dialler.leave()
                 await _until(lambda: not dialler.connected)
+
+    def _gather_on_thread(self) -> None:
+        """Let more come while the peer has enough to do: what was spooled one by one stays so, and each batch costs."""
+        until = time.monotonic() + GATHER_S
+        while self._progress.in_flight >= CROWD_BATCHES and time.monotonic() < until:
+            time.sleep(GATHER_STEP_S)
 
     def _appended_on_thread(self, batch: Batch) -> None:
         self._tail.offer(batch)

@@ -46,6 +46,8 @@ class Capture:
     """Called after each append: wakes the sender."""
     lost: Callable[[str], None] = lambda _: None
     """Called when history was lost; notes durably that all tables must be copied again, or raises."""
+    gather: Callable[[], None] = lambda: None
+    """Called before what is there is taken; may wait a moment, so that more comes and goes together."""
     copying: Callable[[], frozenset[str]] = frozenset
     """Tells which tables are being copied, or wait for it."""
     captured: Mapping[str, TableSchema] = field(default_factory=dict)

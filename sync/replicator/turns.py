@@ -84,6 +84,8 @@ class CaptureTurns:
         self._desk.skip_missing(tuple(self.capture.captured))
         request = self._desk.next_request()
         if request is not None or self.capture.source.wait(WAIT_S):
+            if request is None:
+                self.capture.gather()
             chunk = self.capture.step(request)
             if chunk is not None:
                 self._desk.spooled(chunk)

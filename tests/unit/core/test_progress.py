@@ -46,7 +46,9 @@ def test_lag_is_what_was_sent_and_not_applied() -> None:
     progress.acknowledged(2, Position(10), Position(0))
     assert (progress.lag_transactions, progress.lag_bytes, progress.credit) == (5, 20, 6)
     assert progress.lag_s(50_000_000, Position(30), 30_000_000) == 30.0
+    assert progress.in_flight > 0
     progress.acknowledged(3, Position(30), Position(30))
+    assert progress.in_flight == 0
     assert (progress.lag_transactions, progress.lag_bytes, progress.credit) == (0, 0, 8)
     assert progress.lag_s(50_000_000, Position(30), 30_000_000) == 0.0
     assert progress.lag_s(50_000_000, Position(40), 45_000_000) == 5.0, "what waits in the spool counts too"
