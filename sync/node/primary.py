@@ -275,7 +275,9 @@ class Primary:
     def _gather_on_thread(self) -> None:
         """Let more come while the peer has enough to do: what was spooled one by one stays so, and each batch costs."""
         until = time.monotonic() + GATHER_S
-        while self._progress.in_flight >= CROWD_BATCHES and time.monotonic() < until:
+        # What was under way when a connection broke is no work that the peer has.
+        connected = self._dialler is not None and self._dialler.connected
+        while connected and self._progress.in_flight >= CROWD_BATCHES and time.monotonic() < until:
             time.sleep(GATHER_STEP_S)
 
     def _appended_on_thread(self, batch: Batch) -> None:
